@@ -1,0 +1,32 @@
+//! `POST /api/alerts/{id}/acknowledge`: somebody has seen it.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use http::HeaderMap;
+use threatstream_domain::AlertAction;
+use threatstream_runtime::{Path, Principal, Problem};
+
+use super::step::{Body, Step, analyst, remark, take};
+use crate::api::Api;
+use crate::openapi::schema;
+
+/// Acknowledge an alert
+#[utoipa::path(
+    post, path = "/api/alerts/{id}/acknowledge", tag = "alerts",
+    params(("id" = String, Path, description = "The alert's id"), schema::IfMatch),
+    request_body = Option<Step>,
+    responses((status = 200, body = schema::Alert))
+)]
+pub(crate) async fn acknowledge_alert(
+    State(api): State<Arc<Api>>,
+    principal: Principal,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    Body(step): Body<Step>,
+) -> Result<Response, Problem> {
+    let analyst = analyst(step.analyst_id, &principal)?;
+    let notes = remark("notes", step.notes)?;
+    take(&api, &headers, &id, &AlertAction::Acknowledge, &analyst, notes.as_deref()).await
+}

@@ -1,0 +1,32 @@
+//! The HTTP interface of the product: events in; threats, alerts and analytics out; and the description of all of it.
+//!
+//! [`build`] makes the [`Function`](threatstream_runtime::Function) from a [`Config`] and [`Dependencies`]. One endpoint is one file; what goes wrong is a
+//! problem+json that names the field.
+//!
+//! | module | |
+//! |---|---|
+//! | `events` | `POST /api/events`: bodies split into events, checked, named and appended to the log |
+//! | `simulate` | `POST /api/simulate/event`: one event, and its verdict |
+//! | `threats`, `alerts`, `analytics` | what was found, and what analysts do about it |
+//! | `health` | each part probed for real |
+//! | `openapi`, `docs` | the description of every route of the product, and two pages that show it |
+
+mod alerts;
+mod analytics;
+mod api;
+mod config;
+mod docs;
+mod events;
+mod failure;
+mod health;
+mod information;
+mod list;
+mod openapi;
+mod simulate;
+mod threats;
+mod ws_ticket;
+
+pub use api::{Dependencies, RuleSummary, RulesProbe, build};
+pub use config::Config;
+pub use information::{Information, information};
+pub use openapi::openapi;

@@ -1,0 +1,15 @@
+//! Routes that other functions answer, and the runtime: one document describes the product, whichever container a route is in.
+
+mod platform;
+mod response;
+mod simulation;
+
+use utoipa::OpenApi as _;
+use utoipa::openapi::OpenApi;
+
+pub(super) fn openapi() -> OpenApi {
+    let mut document = simulation::Described::openapi();
+    document.merge(response::Described::openapi());
+    document.merge(platform::Described::openapi());
+    document
+}

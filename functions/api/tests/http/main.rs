@@ -1,0 +1,14 @@
+//! The API through its real router, on a real store.
+
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
+mod alerts;
+mod analytics;
+mod docs;
+mod events;
+mod health;
+mod hostile;
+mod properties;
+mod simulate;
+mod threats;
+mod world;

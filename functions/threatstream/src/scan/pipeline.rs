@@ -1,0 +1,143 @@
+//! The two stages over what was read: matched in parallel, judged in the order of the files.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use threatstream_detection::decode::{self, Format};
+use threatstream_detection::judge::JudgeState;
+use threatstream_detection::{Detector, Match, Opened};
+use threatstream_domain::{Envelope, Timestamp, derived_id, fingerprint};
+
+use super::lines::Event;
+use super::{Finding, Origin};
+
+/// Events that are matched together.
+const BATCH: usize = 8192;
+
+/// The detector, and what it remembers of the files so far.
+pub(crate) struct Pipeline {
+    detector: Detector,
+    format: Format,
+    now: Timestamp,
+    state: JudgeState,
+    /// How often a matched event was met before, by fingerprint and rule: files repeat lines, and each counts.
+    met: HashMap<u128, u64>,
+    waiting: Vec<(Origin, String)>,
+    read: u64,
+    rejected: u64,
+}
+
+impl Pipeline {
+    /// `now` is when the lines are taken to have arrived.
+    pub(crate) fn new(detector: Detector, format: Format, now: Timestamp) -> Self {
+        Self {
+            detector,
+            format,
+            now,
+            state: JudgeState::default(),
+            met: HashMap::new(),
+            waiting: Vec::with_capacity(BATCH),
+            read: 0,
+            rejected: 0,
+        }
+    }
+
+    /// Events so far.
+    pub(crate) fn read(&self) -> u64 {
+        self.read
+    }
+
+    /// Lines that were no events.
+    pub(crate) fn rejected(&self) -> u64 {
+        self.rejected
+    }
+
+    /// Takes an event: what is found once enough are together.
+    pub(crate) fn push(&mut self, event: Event) -> Vec<Finding> {
+        match event.raw {
+            Some(raw) => {
+                self.read += 1;
+                self.waiting.push((event.origin, raw));
+            }
+            None => self.rejected += 1,
+        }
+        if self.waiting.len() < BATCH {
+            Vec::new()
+        } else {
+            self.finish()
+        }
+    }
+
+    /// What is found in the events that still wait.
+    pub(crate) fn finish(&mut self) -> Vec<Finding> {
+        let waiting = std::mem::replace(&mut self.waiting, Vec::with_capacity(BATCH));
+        let mut findings = Vec::new();
+        for ((origin, _), matches) in waiting.iter().zip(self.examine(&waiting)) {
+            for mut found in matches {
+                self.tell_apart(&mut found);
+                // One by one, so that a threat is known by the event that completed it.
+                let (_, judged) = self.state.judge(&[found], &HashMap::new(), self.now, usize::MAX);
+                let stored = judged.threats.into_iter().map(|(threat, _)| (threat, false));
+                let suppressed = judged.suppressed.into_iter().map(|(threat, _)| (threat, true));
+                for (threat, suppressed) in stored.chain(suppressed) {
+                    findings.push(Finding {
+                        threat,
+                        origin: origin.clone(),
+                        suppressed,
+                    });
+                }
+            }
+        }
+        // Nothing is saved, so what was remembered for saving is let go.
+        let _ = self.state.take_delta();
+        findings
+    }
+
+    fn examine(&self, events: &[(Origin, String)]) -> Vec<Vec<Match>> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let chunk = events.len().div_ceil(cores).max(1);
+        std::thread::scope(|scope| {
+            let parts: Vec<_> = events
+                .chunks(chunk)
+                .map(|part| {
+                    scope.spawn(|| {
+                        part.iter()
+                            .map(|(origin, raw)| self.examine_one(origin, raw))
+                            .collect::<Vec<_>>()
+                    })
+                })
+                .collect();
+            parts
+                .into_iter()
+                .flat_map(|part| part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                .collect()
+        })
+    }
+
+    fn examine_one(&self, origin: &Origin, raw: &str) -> Vec<Match> {
+        let event_id = decode::vendor_id(raw).unwrap_or_else(|| Cow::Owned(format!("{}:{}", origin.file, origin.line)));
+        let fingerprint = u128::from_le_bytes(fingerprint(&event_id, raw));
+        let envelope = Envelope {
+            event_id,
+            format: Cow::Borrowed(self.format.as_str()),
+            received_at: self.now,
+            sender: Cow::Borrowed("scan"),
+            raw: Cow::Borrowed(raw),
+        };
+        self.detector.examine(&Opened {
+            envelope,
+            format: self.format,
+            fingerprint,
+            simulation_id: None,
+        })
+    }
+
+    /// Gives a match that came before a fingerprint of its own.
+    fn tell_apart(&mut self, found: &mut Match) {
+        let met = self.met.entry(found.duplicate_key()).or_default();
+        if *met > 0 {
+            found.fingerprint = derived_id("again", &[&found.fingerprint, &met.to_string()]);
+        }
+        *met += 1;
+    }
+}

@@ -1,0 +1,92 @@
+//! Real sshd logs of a host on the internet: the attackers are found, the owners are not.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::harness::{Platform, all, client, command, corpus, post_lines, settled};
+
+/// What makes two findings the same, whoever's clock ran meanwhile.
+fn brute_force(threats: &[Value]) -> BTreeSet<(String, String, String)> {
+    let text = |threat: &Value, name: &str| threat[name].as_str().unwrap_or_default().to_owned();
+    threats
+        .iter()
+        .filter(|threat| threat["threat_type"] == "BRUTE_FORCE")
+        .map(|threat| {
+            (
+                text(threat, "id"),
+                text(threat, "source_ip"),
+                text(threat, "mitre_attack_id"),
+            )
+        })
+        .collect()
+}
+
+async fn posted(lines: &[String]) -> Vec<Value> {
+    let data = tempfile::tempdir().expect("a folder");
+    let platform = Platform::start(data.path(), &[]);
+    let client = client();
+    post_lines(&client, &platform.base, lines, None).await;
+    settled(&client, &platform.base).await;
+    all(&client, &platform.base, "/api/threats/recent", "threats").await
+}
+
+fn scanned(lines: &[String]) -> Vec<Value> {
+    let data = tempfile::tempdir().expect("a folder");
+    let file = data.path().join("auth.log");
+    std::fs::write(&file, lines.join("\n")).expect("written");
+    let output = command()
+        .arg("scan")
+        .arg(&file)
+        .args(["--output", "json"])
+        .output()
+        .expect("scan runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attackers_are_named_the_same_both_ways_and_twice() {
+    let Some(records) = corpus("auth-and-background/mixed_auth.jsonl.gz") else {
+        return;
+    };
+    let lines: Vec<String> = records
+        .iter()
+        .filter_map(|record| record["input"].as_str())
+        .map(|line| line.trim_end().to_owned())
+        .collect();
+
+    let threats = posted(&lines).await;
+    let found = brute_force(&threats);
+    assert!(found.len() >= 5, "{found:?}");
+    for threat in threats.iter().filter(|threat| threat["threat_type"] == "BRUTE_FORCE") {
+        let ip = threat["source_ip"].as_str().expect("an address");
+        assert!(
+            lines.iter().any(|line| line.contains(ip) && line.contains("sshd")),
+            "{threat}"
+        );
+        assert!(
+            threat["mitre_attack_id"]
+                .as_str()
+                .is_some_and(|id| id.starts_with("T1110")),
+            "{threat}"
+        );
+        assert!(
+            threat["evidence"]
+                .as_array()
+                .is_some_and(|evidence| !evidence.is_empty()),
+            "{threat}"
+        );
+    }
+    assert_eq!(brute_force(&posted(&lines).await), found, "posted again elsewhere");
+    assert_eq!(brute_force(&scanned(&lines)), found, "scanned");
+    assert_eq!(brute_force(&scanned(&lines)), found, "scanned again");
+
+    let ordinary: Vec<String> = lines
+        .iter()
+        .filter(|line| line.contains("Accepted ") || line.contains("session opened") || line.contains("session closed"))
+        .cloned()
+        .collect();
+    assert!(ordinary.len() > 100);
+    assert_eq!(brute_force(&scanned(&ordinary)), BTreeSet::new(), "ordinary logins");
+}

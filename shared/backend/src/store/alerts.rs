@@ -1,0 +1,56 @@
+//! Alerts, as they are looked up and worked on.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use threatstream_domain::{Alert, AlertCase, AlertStatus, Priority, Timestamp};
+
+use super::Page;
+use crate::BackendError;
+
+/// Which alerts. Absent parts ask nothing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AlertQuery {
+    /// Only those not closed.
+    pub active: bool,
+    /// Of this status.
+    pub status: Option<AlertStatus>,
+    /// Of this priority.
+    pub priority: Option<Priority>,
+    /// In these hands.
+    pub assignee: Option<String>,
+    /// Not acknowledged and due before this moment.
+    pub overdue_at: Option<Timestamp>,
+    /// Changed (by threats or by analysts) at or after.
+    pub updated_since: Option<Timestamp>,
+    /// At most this many, from 1.
+    pub limit: usize,
+    /// Where the page before ended.
+    pub cursor: Option<String>,
+}
+
+/// Stored alerts.
+#[async_trait]
+pub trait Alerts: Send + Sync {
+    /// One alert.
+    async fn alert(&self, id: &str) -> Result<Option<Alert>, BackendError>;
+
+    /// Alerts, newest `created_at` first.
+    ///
+    /// # Errors
+    /// `Rejected` for a cursor that this store did not give.
+    async fn alerts(&self, query: &AlertQuery) -> Result<Page<Alert>, BackendError>;
+
+    /// The analysts' part of these alerts; alerts that do not exist are absent.
+    async fn cases(&self, ids: &[String]) -> Result<HashMap<String, AlertCase>, BackendError>;
+
+    /// Replaces the analysts' part, durably, if it is still at `expected_version`, and tells the dashboards (an
+    /// `alert_update` frame of the whole alert). The alert as it is now; `None`: it is at another version, or is not there.
+    async fn save_case(
+        &self,
+        id: &str,
+        expected_version: u64,
+        case: AlertCase,
+        now: Timestamp,
+    ) -> Result<Option<Alert>, BackendError>;
+}

@@ -1,0 +1,336 @@
+//! The second stage: what matches amount to. Duplicates out, correlate, suppress, score, group.
+//!
+//! A batch of matches of one partition goes in with the partition's state and the analysts' part of the alerts it may touch;
+//! threats, alerts, counters and the state's delta come out. Nothing is stored here.
+
+mod score;
+mod state;
+mod windows;
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use threatstream_domain::{
+    Alert, AlertCase, AlertGroup, Frame, FrameKind, MinuteStats, Original, Priority, Severity, Tally, Threat,
+    Timestamp, derived_id,
+};
+
+pub use state::{JudgeState, UnreadableState};
+
+use crate::found::{Match, digest};
+use score::Cause;
+use state::Change;
+
+/// Threats of one rule and one entity that are stored in a minute of event time; the others count in the alert alone.
+pub const THREATS_A_MINUTE: u32 = 10;
+/// A threat joins an alert whose events are no further from its own than this.
+const ALERT_GAP: Duration = Duration::from_secs(3600);
+/// An alert spans no more than this; what goes on longer gets another.
+const ALERT_SPAN: Duration = Duration::from_secs(24 * 3600);
+/// Threats, addresses and systems that an alert names.
+const ALERT_NAMES: usize = 100;
+
+/// What a batch came to.
+#[derive(Debug, Default)]
+pub struct Judged {
+    /// Threats to store, with the originals behind each.
+    pub threats: Vec<(Threat, Vec<Original>)>,
+    /// Threats that were one too many in their minute: not stored, counted in their alerts.
+    pub suppressed: Vec<(Threat, Vec<Original>)>,
+    /// Alerts to write, with the version of the analysts' part each was judged on.
+    pub alerts: Vec<(AlertGroup, u64)>,
+    /// What dashboards are told.
+    pub frames: Vec<Frame>,
+    /// What became of the matches.
+    pub tally: Tally,
+    /// Counters of the minute.
+    pub minute: MinuteStats,
+}
+
+impl Judged {
+    /// About how many bytes a commit of this writes.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.threats
+            .iter()
+            .map(|(_, originals)| 4096 + originals.iter().map(|original| original.raw.len() + 128).sum::<usize>())
+            .sum()
+    }
+}
+
+impl JudgeState {
+    /// The alerts that these matches may join: whose analysts' part [`JudgeState::judge`] needs.
+    #[must_use]
+    pub fn alerts_of<'a>(&self, matches: impl IntoIterator<Item = &'a Match>) -> Vec<String> {
+        let mut ids: Vec<String> = matches
+            .into_iter()
+            .flat_map(|found| self.alerts(alert_key(found)).iter().map(|group| group.id.clone()))
+            .collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
+    /// Judges matches in the order given, until the batch is full (`limit` threats): how many were taken, and what they came
+    /// to. `now` is when the verdicts are stored.
+    pub fn judge(
+        &mut self,
+        matches: &[Match],
+        cases: &HashMap<String, AlertCase>,
+        now: Timestamp,
+        limit: usize,
+    ) -> (usize, Judged) {
+        let mut batch = Batch {
+            judged: Judged::default(),
+            touched: BTreeMap::new(),
+            cases,
+            now,
+        };
+        batch.judged.minute.minute = now.minute();
+        let mut taken = 0;
+        for found in matches {
+            if batch.judged.threats.len() >= limit || batch.judged.weight() > 6 << 20 {
+                break;
+            }
+            batch.take(self, found);
+            taken += 1;
+        }
+        (taken, batch.finish(self))
+    }
+}
+
+struct Batch<'a> {
+    judged: Judged,
+    /// Alerts touched, by id: their key, and whether this batch opened them.
+    touched: BTreeMap<String, (u128, bool)>,
+    cases: &'a HashMap<String, AlertCase>,
+    now: Timestamp,
+}
+
+impl Batch<'_> {
+    fn take(&mut self, state: &mut JudgeState, found: &Match) {
+        let key = found.duplicate_key();
+        if state.has_seen(key) {
+            self.judged.tally.duplicate += 1;
+            return;
+        }
+        state.change(Change::Seen(key, found.event.received_at.as_micros()));
+        let Some(window) = &found.window else {
+            let threat = score::threat(found, Cause::Event, self.now);
+            let stored = self.threat(state, found, threat);
+            *(if stored {
+                &mut self.judged.tally.stored
+            } else {
+                &mut self.judged.tally.suppressed
+            }) += 1;
+            return;
+        };
+        let timespan = i64::try_from(window.timespan_seconds.saturating_mul(1_000_000)).unwrap_or(i64::MAX);
+        let contributed = state.change(Change::Contributed {
+            key: window_key(found),
+            counts: window.counts.clone(),
+            at: found.event.timestamp.as_micros(),
+            timespan,
+            threshold: window.threshold,
+            original: found.event.original(),
+        });
+        if contributed.fired.is_empty() {
+            self.judged.tally.counted += 1;
+            if contributed.into_fired {
+                self.count_in_alert(state, found);
+            }
+            return;
+        }
+        let mut any_stored = false;
+        for fired in contributed.fired {
+            let threat = score::threat(found, Cause::Window(window, fired), self.now);
+            any_stored |= self.threat(state, found, threat);
+        }
+        *(if any_stored {
+            &mut self.judged.tally.stored
+        } else {
+            &mut self.judged.tally.suppressed
+        }) += 1;
+    }
+
+    /// Stores or suppresses a threat, and counts it in its alert. True: stored.
+    fn threat(&mut self, state: &mut JudgeState, found: &Match, (threat, originals): (Threat, Vec<Original>)) -> bool {
+        let key = suppression_key(found);
+        let minute = threat.timestamp.minute();
+        let stored = state.in_minute(key, minute) < THREATS_A_MINUTE;
+        state.change(Change::Minute { key, minute });
+        self.join_alert(state, found, &threat, stored);
+        if !stored {
+            self.judged.suppressed.push((threat, originals));
+            return false;
+        }
+        let minute = &mut self.judged.minute;
+        if threat.simulated {
+            minute.simulated_threats += 1;
+        } else {
+            minute.threats[threat.severity as usize] += 1;
+            minute.detect_ms += threat.processing_time_ms;
+            minute.detected += 1;
+        }
+        if let Ok(frame) = Frame::new(FrameKind::NewThreat, Some(threat.severity), &threat) {
+            self.judged.frames.push(frame);
+        }
+        self.judged.threats.push((threat, originals));
+        true
+    }
+
+    fn join_alert(&mut self, state: &mut JudgeState, found: &Match, threat: &Threat, stored: bool) {
+        let Some(priority) = Priority::of(threat.severity) else {
+            return;
+        };
+        let key = alert_key(found);
+        let at = threat.timestamp;
+        let open = state
+            .alerts(key)
+            .iter()
+            .rev()
+            .find(|group| in_reach(group, at) && !self.is_closed(&group.id))
+            .cloned();
+        let mut group = match open {
+            Some(group) => group,
+            None => {
+                let previous = state.alerts(key).iter().rev().find(|group| self.is_closed(&group.id));
+                let group = new_alert(threat, priority, previous.map(|group| group.id.clone()), self.now);
+                self.judged.minute.alerts += 1;
+                self.touched.insert(group.id.clone(), (key, true));
+                group
+            }
+        };
+        if threat.severity > group.severity {
+            group.severity = threat.severity;
+            group.priority = priority;
+            group.due_at = group.due_at.min(self.now.plus(priority.response_time()));
+        }
+        if stored {
+            push_bounded(&mut group.threat_ids, Some(&threat.id));
+        }
+        push_bounded(&mut group.source_ips, threat.source_ip.as_ref());
+        push_bounded(
+            &mut group.affected_systems,
+            threat.host.as_ref().or(threat.destination_ip.as_ref()),
+        );
+        push_bounded(&mut group.mitre_attack_ids, threat.mitre_attack_id.as_ref());
+        group.event_count += threat.event_count;
+        group.first_seen = group.first_seen.min(at);
+        group.last_seen = group.last_seen.max(at);
+        self.write(state, key, group);
+    }
+
+    /// Counts an event that went on after its window had fired.
+    fn count_in_alert(&mut self, state: &mut JudgeState, found: &Match) {
+        let key = alert_key(found);
+        let at = found.event.timestamp;
+        let open = state
+            .alerts(key)
+            .iter()
+            .rev()
+            .find(|group| in_reach(group, at) && !self.is_closed(&group.id));
+        if let Some(mut group) = open.cloned() {
+            group.event_count += 1;
+            group.last_seen = group.last_seen.max(at);
+            self.write(state, key, group);
+        }
+    }
+
+    fn write(&mut self, state: &mut JudgeState, key: u128, group: AlertGroup) {
+        self.touched.entry(group.id.clone()).or_insert((key, false));
+        state.change(Change::Alert { key, group });
+    }
+
+    fn is_closed(&self, id: &str) -> bool {
+        self.cases.get(id).is_some_and(|case| case.status.is_closed())
+    }
+
+    fn finish(mut self, state: &JudgeState) -> Judged {
+        for (id, (key, opened)) in &self.touched {
+            let Some(group) = state.alerts(*key).iter().find(|group| group.id == *id) else {
+                continue;
+            };
+            let case = self.cases.get(id).cloned().unwrap_or_default();
+            let kind = if *opened {
+                FrameKind::NewAlert
+            } else {
+                FrameKind::AlertUpdate
+            };
+            let version = case.version;
+            let alert = Alert {
+                group: group.clone(),
+                case,
+            };
+            if let Ok(frame) = Frame::new(kind, Some(group.severity), &alert) {
+                self.judged.frames.push(frame);
+            }
+            self.judged.alerts.push((alert.group, version));
+        }
+        self.judged
+    }
+}
+
+fn in_reach(group: &AlertGroup, at: Timestamp) -> bool {
+    let (first, last) = (group.first_seen.min(at), group.last_seen.max(at));
+    at >= group.first_seen.minus(ALERT_GAP) && at <= group.last_seen.plus(ALERT_GAP) && last.since(first) <= ALERT_SPAN
+}
+
+fn new_alert(threat: &Threat, priority: Priority, previous_alert: Option<String>, now: Timestamp) -> AlertGroup {
+    let about = threat
+        .source_ip
+        .as_ref()
+        .or(threat.user.as_ref())
+        .or(threat.host.as_ref());
+    let kind = threat.threat_type.as_str().replace('_', " ").to_lowercase();
+    AlertGroup {
+        id: derived_id("ALT", &[&threat.id]),
+        threat_id: threat.id.clone(),
+        threat_ids: Vec::new(),
+        title: about.map_or_else(|| kind.clone(), |about| format!("{kind}: {about}")),
+        description: threat.description.clone(),
+        severity: Severity::Info,
+        priority,
+        source_ips: Vec::new(),
+        affected_systems: Vec::new(),
+        mitre_attack_ids: Vec::new(),
+        event_count: 0,
+        first_seen: threat.timestamp,
+        last_seen: threat.timestamp,
+        due_at: now.plus(priority.response_time()),
+        created_at: now,
+        simulated: threat.simulated,
+        previous_alert,
+    }
+}
+
+fn push_bounded(list: &mut Vec<String>, item: Option<&String>) {
+    if let Some(item) = item
+        && !list.contains(item)
+    {
+        if list.len() == ALERT_NAMES {
+            list.remove(0);
+        }
+        list.push(item.clone());
+    }
+}
+
+fn drill(found: &Match) -> &'static str {
+    if found.simulation_id.is_some() { "drill" } else { "real" }
+}
+
+/// What an alert gathers is what a record's key gathers, so that one partition is its only writer.
+fn alert_key(found: &Match) -> u128 {
+    digest(&["alert", &found.key()])
+}
+
+fn suppression_key(found: &Match) -> u128 {
+    digest(&["minute", drill(found), &found.verdict.id, &found.entity])
+}
+
+fn window_key(found: &Match) -> u128 {
+    digest(&["window", &found.key()])
+}
+
+#[cfg(test)]
+mod tests;

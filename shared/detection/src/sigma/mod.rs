@@ -1,0 +1,51 @@
+//! Sigma: rules about single events, correlations over several, and filters, as the Sigma specification v2 defines them.
+//!
+//! A [`RuleSet`] is compiled once from the text of rule files and never changes. What cannot be evaluated faithfully is set
+//! aside with its reason; the rest loads. An event is matched in three steps, each cheaper than the next: its log source
+//! leads to the rules that can match at all; one scan over the fields they need leaves those whose indispensable texts are
+//! there;
+//! these are evaluated over borrowed fields, each field looked up once and each comparison made once, whatever the number
+//! of rules that ask for it.
+//!
+//! ```
+//! use std::borrow::Cow;
+//! use threatstream_detection::sigma::RuleSet;
+//!
+//! let rule = "
+//! title: Failed password
+//! logsource: { product: linux, service: sshd }
+//! detection:
+//!     selection: ['Failed password']
+//!     condition: selection
+//! ";
+//! let set = RuleSet::load([(Cow::from("ssh.yml"), Cow::from(rule))]);
+//! assert!(set.set_aside().is_empty());
+//! assert!(set.might_match(b"sshd[1]: Failed password for root from 203.0.113.7"));
+//! assert!(!set.might_match(b"sshd[1]: Accepted password for root from 203.0.113.7"));
+//! ```
+
+mod comparison;
+mod condition;
+mod correlation;
+mod detection;
+mod encoding;
+mod error;
+mod evaluate;
+mod literals;
+mod load;
+mod modifiers;
+mod pattern;
+mod prefilter;
+mod route;
+mod rule;
+mod set;
+mod threat_type;
+mod unescape;
+mod yaml;
+
+pub use correlation::{Correlation, CorrelationKind};
+pub use error::RuleError;
+pub use evaluate::Evidence;
+pub use prefilter::copied_verbatim;
+pub use rule::Rule;
+pub use set::{RuleMatch, RuleSet, SetAside};

@@ -1,0 +1,272 @@
+//! The built-in rules on real logs: what they find among attacks, and how seldom they cry wolf.
+//!
+//! Needs the public data that `THREATSTREAM_CORPORA` points to; without it, each test says that it was skipped.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::io::Read;
+use std::path::PathBuf;
+
+use serde_json::Value as Json;
+use threatstream_detection::decode::{Format, decode};
+use threatstream_detection::pack;
+use threatstream_detection::sigma::{CorrelationKind, RuleSet};
+use threatstream_domain::Timestamp;
+
+fn corpus(name: &str) -> Option<Vec<Json>> {
+    let Some(root) = std::env::var_os("THREATSTREAM_CORPORA") else {
+        eprintln!("skipped: THREATSTREAM_CORPORA is not set, {name} is not scanned");
+        return None;
+    };
+    let file = std::fs::File::open(PathBuf::from(root).join(name)).expect("the corpus exists");
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(file)
+        .read_to_string(&mut text)
+        .expect("the corpus is gzip");
+    Some(
+        text.lines()
+            .map(|line| serde_json::from_str(line).expect("the corpus is JSON lines"))
+            .collect(),
+    )
+}
+
+fn load() -> RuleSet {
+    RuleSet::load(pack::builtin().map(|(name, text)| (Cow::Borrowed(name), Cow::Borrowed(text))))
+}
+
+/// The window of one correlation and group: when, and which value.
+type Window = VecDeque<(Timestamp, String)>;
+
+/// What the rules say of lines in their order: threats by title, with their sources. The windows here are the plainest
+/// reading of the correlations, so that the rules are measured by themselves.
+#[derive(Default)]
+struct Findings {
+    windows: HashMap<(String, String), Window>,
+    threats: BTreeMap<String, BTreeSet<String>>,
+    lines: usize,
+}
+
+impl Findings {
+    fn look(&mut self, rules: &RuleSet, line: &str) -> bool {
+        let event = decode(line, Format::Auto, "2026-11-22T12:00:00Z".parse().unwrap());
+        let mut fired = false;
+        for found in rules.matches(&event) {
+            let source = event.ecs_text("source.ip").unwrap_or_default().into_owned();
+            if found.rule.alerts_alone {
+                fired = true;
+                self.threats
+                    .entry(found.rule.title.clone())
+                    .or_default()
+                    .insert(source.clone());
+            }
+            for correlation in rules.correlations_of(found.rule) {
+                let group: Option<Vec<String>> = correlation
+                    .group_by
+                    .iter()
+                    .map(|field| Some(event.field(field)?.text()?.into_owned()))
+                    .collect();
+                let Some(group) = group else { continue };
+                let time = event.time.unwrap_or_default();
+                let window = self
+                    .windows
+                    .entry((correlation.id.clone(), group.join(" ")))
+                    .or_default();
+                let value = match &correlation.kind {
+                    CorrelationKind::ValueCount { field } => {
+                        event.field(field).and_then(|value| value.text()).map(Cow::into_owned)
+                    }
+                    _ => Some(String::new()),
+                };
+                let Some(value) = value else { continue };
+                window.retain(|(at, _)| time.since(*at) <= correlation.timespan);
+                window.push_back((time, value));
+                let count = match correlation.kind {
+                    CorrelationKind::ValueCount { .. } => {
+                        window.iter().map(|(_, value)| value).collect::<BTreeSet<_>>().len()
+                    }
+                    _ => window.len(),
+                };
+                if count as u64 >= correlation.threshold {
+                    fired = true;
+                    window.clear();
+                    self.threats
+                        .entry(correlation.title.clone())
+                        .or_default()
+                        .insert(group.join(" "));
+                }
+            }
+        }
+        self.lines += usize::from(fired);
+        fired
+    }
+
+    fn print(&self, name: &str) {
+        println!("{name}: {} lines completed a threat", self.lines);
+        for (title, sources) in &self.threats {
+            println!(
+                "  {title}: {} sources, {:?}",
+                sources.len(),
+                sources.iter().take(6).collect::<Vec<_>>()
+            );
+        }
+    }
+}
+
+#[test]
+fn ordinary_logs_yield_next_to_nothing() {
+    let Some(records) = corpus("auth-and-background/background.jsonl.gz") else {
+        return;
+    };
+    let rules = load();
+    let mut findings = Findings::default();
+    for record in &records {
+        let line = record["input"].as_str().unwrap();
+        if findings.look(&rules, line) {
+            println!("  {line:.300}");
+        }
+    }
+    findings.print("background");
+    // The web log is of a public server, with a few scanners' requests in it.
+    assert!(
+        findings.lines * 1000 <= records.len() * 2,
+        "{} of {} lines",
+        findings.lines,
+        records.len()
+    );
+}
+
+#[test]
+fn brute_force_in_a_real_auth_log_is_found_by_address() {
+    let Some(records) = corpus("auth-and-background/mixed_auth.jsonl.gz") else {
+        return;
+    };
+    let rules = load();
+    let mut findings = Findings::default();
+    for record in &records {
+        findings.look(&rules, record["input"].as_str().unwrap());
+    }
+    findings.print("mixed_auth");
+    let fast = &findings.threats["SSH Brute Force from One Address"];
+    for address in ["112.95.230.3", "103.99.0.122", "181.25.206.27"] {
+        assert!(fast.contains(address), "{address} is among {fast:?}");
+    }
+    assert!(
+        findings
+            .threats
+            .contains_key("SSH Password Spraying or User Enumeration")
+    );
+    assert!(findings.threats.contains_key("SSH Brute Force from One Named Host"));
+    // Who logs in a hundred times and mistypes now and then is nobody's attacker.
+    for address in ["85.245.107.41", "95.93.96.191", "119.137.62.142"] {
+        let mut named = findings.threats.iter().filter(|(_, sources)| sources.contains(address));
+        assert!(named.next().is_none(), "{address} only logs in");
+    }
+}
+
+#[test]
+fn behaviours_in_web_and_auth_logs_are_found() {
+    let Some(records) = corpus("auth-and-background/sequence_scenarios.jsonl.gz") else {
+        return;
+    };
+    let rules = load();
+    let (mut found, mut all, mut missed) = (0, 0, Vec::new());
+    for record in &records {
+        let kind = record["log_type"].as_str().unwrap_or("");
+        let input = record["input_log"].as_str().unwrap();
+        if !["nginx", "apache2", "aws-cloudtrail"].contains(&kind) && !input.contains("sshd") {
+            continue;
+        }
+        let expected = record["expected"]["alert_count"].as_u64().unwrap_or(0) > 0;
+        let mut findings = Findings::default();
+        for line in input.lines() {
+            findings.look(&rules, line);
+        }
+        all += 1;
+        if expected != findings.threats.is_empty() {
+            found += 1;
+        } else {
+            missed.push(format!("{} {:.180}", record["id"], input));
+        }
+    }
+    println!("sequence_scenarios: {found} of {all} as expected");
+    for line in &missed {
+        println!("  missed {line}");
+    }
+    assert!(found * 10 >= all * 6, "{found} of {all}");
+}
+
+#[test]
+fn near_misses_of_published_cloud_rules_are_mostly_left_alone() {
+    let Some(records) = corpus("cloud/labelled_cloud.jsonl.gz") else {
+        return;
+    };
+    let rules = load();
+    let mut by_label: BTreeMap<(bool, bool), usize> = BTreeMap::new();
+    for record in &records {
+        let Some(label) = record["expected"]["match"].as_bool() else {
+            continue;
+        };
+        if !matches!(record["log_type"].as_str(), Some("AWS.CloudTrail" | "GCP.AuditLog")) {
+            continue;
+        }
+        let line = record["event"].to_string();
+        let mut findings = Findings::default();
+        let fired = findings.look(&rules, &line);
+        if fired {
+            println!(
+                "  {label} {} {} by {:?}",
+                record["expected"]["rule_id"],
+                record["expected"]["severity"],
+                findings.threats.keys()
+            );
+        }
+        *by_label.entry((label, fired)).or_default() += 1;
+    }
+    println!("labelled_cloud (label, fired): {by_label:?}");
+    let count = |label, fired| by_label.get(&(label, fired)).copied().unwrap_or(0);
+    assert!(count(true, true) >= 18, "{by_label:?}");
+    assert!(
+        count(false, true) * 100 <= (count(false, true) + count(false, false)) * 8,
+        "{by_label:?}"
+    );
+}
+
+#[test]
+fn attacks_of_the_core_rule_set_in_the_request_line_are_found() {
+    let Some(records) = corpus("web/crs_requests.jsonl.gz") else {
+        return;
+    };
+    let rules = load();
+    let mut by_label: BTreeMap<(String, bool, bool), usize> = BTreeMap::new();
+    for record in &records {
+        let request = &record["request"];
+        let (Some(uri), Some(attack)) = (request["uri"].as_str(), record["expected"]["attack"].as_bool()) else {
+            continue;
+        };
+        // What the request line does not hold, an access log does not show.
+        if !uri.contains(['?', '%']) && !uri.contains("..") {
+            continue;
+        }
+        let method = request["method"].as_str().unwrap_or("GET");
+        let line = format!(
+            "203.0.113.7 - - [22/Nov/2026:09:00:00 +0000] \"{method} {uri} HTTP/1.1\" 200 1 \"-\" \"Mozilla/5.0\""
+        );
+        let mut findings = Findings::default();
+        let fired = findings.look(&rules, &line);
+        let family = record["expected"]["category"]
+            .as_str()
+            .or(record["expected"]["family"].as_str())
+            .unwrap_or("all");
+        *by_label.entry((family.to_owned(), attack, fired)).or_default() += 1;
+        if attack != fired && std::env::var_os("SHOW").is_some() {
+            println!("  attack {attack} fired {fired} {family}: {uri:.200}");
+        }
+    }
+    println!("crs_requests (family, attack, fired): {by_label:?}");
+    assert!(
+        by_label
+            .iter()
+            .any(|((_, attack, fired), count)| *attack && *fired && *count > 20),
+        "{by_label:?}"
+    );
+}

@@ -1,0 +1,6 @@
+//! The real server on loopback ports.
+
+mod admission;
+mod problems;
+mod shutdown;
+mod support;
