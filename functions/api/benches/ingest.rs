@@ -20,9 +20,22 @@ const CONNECTIONS: u64 = 64;
 const LINES: u64 = 1000;
 
 fn router(folder: &tempfile::TempDir) -> Router {
-    let backends = open(Options::new(folder.path())).expect("an empty folder can be opened").backends();
-    let rules = Arc::new(|| Ok(RuleSummary { loaded: 1, set_aside: 0, rules_hash: String::new() }));
-    let dependencies = Dependencies { backends, clock: Clock::system(), rules, tickets: Tickets::random() };
+    let backends = open(Options::new(folder.path()))
+        .expect("an empty folder can be opened")
+        .backends();
+    let rules = Arc::new(|| {
+        Ok(RuleSummary {
+            loaded: 1,
+            set_aside: 0,
+            rules_hash: String::new(),
+        })
+    });
+    let dependencies = Dependencies {
+        backends,
+        clock: Clock::system(),
+        rules,
+        tickets: Tickets::random(),
+    };
     app(build(Config::default(), dependencies), &ServeConfig::local())
 }
 
@@ -33,19 +46,30 @@ fn event(number: u64) -> String {
 }
 
 async fn post(router: Router, kind: &'static str, body: Bytes) {
-    let request = Request::post("/api/events").header("content-type", kind).body(Body::from(body)).expect("a request");
+    let request = Request::post("/api/events")
+        .header("content-type", kind)
+        .body(Body::from(body))
+        .expect("a request");
     let response = router.oneshot(request).await.expect("an answer");
     assert_eq!(response.status(), 202);
 }
 
 /// Sends `total` requests, as many at once as there are connections.
-async fn send(router: &Router, total: u64, kind: &'static str, body: impl Fn() -> Bytes + Clone + Send + Sync + 'static) {
+async fn send(
+    router: &Router,
+    total: u64,
+    kind: &'static str,
+    body: impl Fn() -> Bytes + Clone + Send + Sync + 'static,
+) {
     let left = Arc::new(AtomicU64::new(total));
     let mut connections = JoinSet::new();
     for _ in 0..CONNECTIONS.min(total) {
         let (router, left, body) = (router.clone(), left.clone(), body.clone());
         connections.spawn(async move {
-            while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
+            while left
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
+                .is_ok()
+            {
                 post(router.clone(), kind, body()).await;
             }
         });
@@ -68,7 +92,9 @@ fn ingest(criterion: &mut Criterion) {
     group.bench_function("single_posts_over_64_connections", |bencher| {
         bencher.iter(|| {
             let next = next.clone();
-            runtime.block_on(send(&router, singles, "application/json", move || event(next.fetch_add(1, Ordering::Relaxed)).into()));
+            runtime.block_on(send(&router, singles, "application/json", move || {
+                event(next.fetch_add(1, Ordering::Relaxed)).into()
+            }));
         });
     });
 

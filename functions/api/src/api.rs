@@ -55,9 +55,22 @@ pub(crate) struct Api {
 #[must_use]
 pub fn build(config: Config, dependencies: Dependencies) -> Function {
     let mount_root = config.mount_root;
-    let Dependencies { backends, clock, rules, tickets } = dependencies;
+    let Dependencies {
+        backends,
+        clock,
+        rules,
+        tickets,
+    } = dependencies;
     let probed = backends.clone();
-    let api = Arc::new(Api { config, backends, clock, rules, tickets, ids: FreshIds::new(), meters: Meters::new() });
+    let api = Arc::new(Api {
+        config,
+        backends,
+        clock,
+        rules,
+        tickets,
+        ids: FreshIds::new(),
+        meters: Meters::new(),
+    });
     let mut routes = routes().split_for_parts().0;
     if mount_root {
         routes = routes.route("/", axum::routing::get(information::get_information));

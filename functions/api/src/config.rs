@@ -38,14 +38,24 @@ impl Config {
     /// Every variable that is wrong, with what is allowed.
     pub fn from_env(environment: &dyn Environment) -> Result<Self, ConfigErrors> {
         let mut reader = Reader::new(environment);
-        let place = if reader.text("K_SERVICE").is_some() { "cloud_run" } else { "local" };
+        let place = if reader.text("K_SERVICE").is_some() {
+            "cloud_run"
+        } else {
+            "local"
+        };
         let relay_url = reader.text("RELAY_URL").map(|url| url.trim_end_matches('/').to_owned());
         if let Some(url) = &relay_url
-            && !["http://", "https://", "ws://", "wss://"].iter().any(|scheme| url.starts_with(scheme))
+            && !["http://", "https://", "ws://", "wss://"]
+                .iter()
+                .any(|scheme| url.starts_with(scheme))
         {
             reader.problem("RELAY_URL", "expected an address such as https://relay.example.com");
         }
-        reader.finish(Self { environment: place.to_owned(), relay_url, ..Self::default() })
+        reader.finish(Self {
+            environment: place.to_owned(),
+            relay_url,
+            ..Self::default()
+        })
     }
 }
 
@@ -57,7 +67,10 @@ mod tests {
     fn reads_where_it_runs_and_where_sockets_are() {
         assert_eq!(Config::from_env(&[("OTHER", "")]).unwrap(), Config::default());
         let config = Config::from_env(&[("K_SERVICE", "api"), ("RELAY_URL", "https://relay.example.com/")]).unwrap();
-        assert_eq!((config.environment.as_str(), config.relay_url.as_deref()), ("cloud_run", Some("https://relay.example.com")));
+        assert_eq!(
+            (config.environment.as_str(), config.relay_url.as_deref()),
+            ("cloud_run", Some("https://relay.example.com"))
+        );
         let errors = Config::from_env(&[("RELAY_URL", "relay")]).unwrap_err();
         assert_eq!(errors.problems()[0].variable, "RELAY_URL");
     }

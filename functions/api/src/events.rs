@@ -31,11 +31,11 @@ use crate::failure;
 use crate::openapi::schema;
 
 use admission::{Admission, Stamp};
-use answer::Outcome;
 pub(crate) use answer::Accepted;
+use answer::Outcome;
 use body::BodyKind;
-use identity::Naming;
 pub(crate) use identity::FreshIds;
+use identity::Naming;
 pub(crate) use meters::Meters;
 
 /// Bodies up to this many bytes are worked on where they arrive: cheaper than handing them over, and too short to hold up others.
@@ -81,7 +81,12 @@ pub(crate) async fn post_events(
     let body = body.map_err(|rejection| body_problem(&rejection))?;
     let kind = BodyKind::of(&headers, &body)?;
     let naming = Naming::of(&headers, &principal, &api.ids)?;
-    let stamp = Stamp { format: options.format, received_at: api.clock.now(), sender: principal.name.clone(), naming };
+    let stamp = Stamp {
+        format: options.format,
+        received_at: api.clock.now(),
+        sender: principal.name.clone(),
+        naming,
+    };
     let outcome = if body.len() <= INLINE_BYTES {
         let mut records = Vec::new();
         let outcome = read(kind, &body, stamp, |chunk| {
@@ -113,7 +118,8 @@ fn read(kind: BodyKind, body: &[u8], stamp: Stamp, flush: impl FnMut(Vec<Record>
 /// Reads on a thread of its own while what is read already goes to the log; at most two chunks are in memory.
 async fn read_large(api: &Arc<Api>, kind: BodyKind, body: Bytes, stamp: Stamp) -> Result<Outcome, Problem> {
     let (sender, mut chunks) = mpsc::channel(1);
-    let reading = tokio::task::spawn_blocking(move || read(kind, &body, stamp, |chunk| sender.blocking_send(chunk).is_ok()));
+    let reading =
+        tokio::task::spawn_blocking(move || read(kind, &body, stamp, |chunk| sender.blocking_send(chunk).is_ok()));
     let mut appended = 0_usize;
     while let Some(chunk) = chunks.recv().await {
         let count = chunk.len();
@@ -133,21 +139,37 @@ fn interrupted(error: BackendError, appended: usize) -> Problem {
     if appended == 0 || !problem.status().is_server_error() {
         return problem;
     }
-    let detail = format!("the first {appended} events were taken, then the log failed; send the body again under its Idempotency-Key");
+    let detail = format!(
+        "the first {appended} events were taken, then the log failed; send the body again under its Idempotency-Key"
+    );
     Problem::unavailable(detail, std::time::Duration::from_secs(5))
 }
 
 async fn append(api: &Api, records: Vec<Record>) -> Result<Vec<Position>, BackendError> {
-    api.backends.log.append(&api.backends.topics.raw, records, Durability::Promised).await
+    api.backends
+        .log
+        .append(&api.backends.topics.raw, records, Durability::Promised)
+        .await
 }
 
 /// Appends the one event that a body holds: its id, and where it lies.
-pub(crate) async fn append_one(api: &Api, principal: &Principal, headers: &HeaderMap, body: &Bytes) -> Result<(String, Position), Problem> {
+pub(crate) async fn append_one(
+    api: &Api,
+    principal: &Principal,
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> Result<(String, Position), Problem> {
     if headers.contains_key(CONTENT_TYPE) && BodyKind::of(headers, body)? != BodyKind::Json {
-        return Err(Problem::unsupported_media_type("one event must be sent as JSON").field("content-type", "expected application/json"));
+        return Err(Problem::unsupported_media_type("one event must be sent as JSON")
+            .field("content-type", "expected application/json"));
     }
     let naming = Naming::of(headers, principal, &api.ids)?;
-    let stamp = Stamp { format: Format::Auto, received_at: api.clock.now(), sender: principal.name.clone(), naming };
+    let stamp = Stamp {
+        format: Format::Auto,
+        received_at: api.clock.now(),
+        sender: principal.name.clone(),
+        naming,
+    };
     let mut records = Vec::new();
     let outcome = {
         let mut admission = Admission::new(stamp, |chunk| {
@@ -162,6 +184,9 @@ pub(crate) async fn append_one(api: &Api, principal: &Principal, headers: &Heade
         return Err(outcome.problem(BodyKind::Json));
     };
     let positions = append(api, records).await.map_err(failure::backend)?;
-    let position = positions.first().copied().ok_or_else(|| Problem::internal("the request could not be processed"))?;
+    let position = positions
+        .first()
+        .copied()
+        .ok_or_else(|| Problem::internal("the request could not be processed"))?;
     Ok((id, position))
 }

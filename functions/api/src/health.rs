@@ -81,9 +81,19 @@ pub(crate) async fn health(State(api): State<Arc<Api>>) -> Response {
         probe("task_queue", limit, backends.tasks.check()),
         tokio::time::timeout(limit, backends.store.checkpoints(&backends.topics.raw)),
     );
-    let event_log = if log == PartStatus::Up && matches!(&checkpoints, Ok(Ok(list)) if has_lost(list)) { PartStatus::Degraded } else { log };
+    let event_log = if log == PartStatus::Up && matches!(&checkpoints, Ok(Ok(list)) if has_lost(list)) {
+        PartStatus::Degraded
+    } else {
+        log
+    };
     // No model is attached to this function: triage is the analyzer's, and off until there is one.
-    let services = Services { event_log, store, task_queue, gemini: PartStatus::Off, rules: rules(&api) };
+    let services = Services {
+        event_log,
+        store,
+        task_queue,
+        gemini: PartStatus::Off,
+        rules: rules(&api),
+    };
     let status = overall(services);
     let health = Health {
         status,
@@ -92,11 +102,19 @@ pub(crate) async fn health(State(api): State<Arc<Api>>) -> Response {
         environment: api.config.environment.clone(),
         services,
     };
-    let code = if status == OverallStatus::Unhealthy { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    let code = if status == OverallStatus::Unhealthy {
+        StatusCode::SERVICE_UNAVAILABLE
+    } else {
+        StatusCode::OK
+    };
     (code, Json(health)).into_response()
 }
 
-async fn probe(part: &'static str, limit: Duration, check: impl Future<Output = Result<(), BackendError>>) -> PartStatus {
+async fn probe(
+    part: &'static str,
+    limit: Duration,
+    check: impl Future<Output = Result<(), BackendError>>,
+) -> PartStatus {
     match tokio::time::timeout(limit, check).await {
         Ok(Ok(())) => PartStatus::Up,
         Ok(Err(error)) => {
@@ -150,13 +168,32 @@ mod tests {
             rules: PartStatus::Up,
         };
         assert_eq!(overall(up), OverallStatus::Healthy);
-        assert_eq!(overall(Services { event_log: PartStatus::Degraded, ..up }), OverallStatus::Degraded);
-        assert_eq!(overall(Services { event_log: PartStatus::Degraded, rules: PartStatus::Down, ..up }), OverallStatus::Unhealthy);
+        assert_eq!(
+            overall(Services {
+                event_log: PartStatus::Degraded,
+                ..up
+            }),
+            OverallStatus::Degraded
+        );
+        assert_eq!(
+            overall(Services {
+                event_log: PartStatus::Degraded,
+                rules: PartStatus::Down,
+                ..up
+            }),
+            OverallStatus::Unhealthy
+        );
     }
 
     #[tokio::test]
     async fn a_part_that_hangs_is_down() {
-        assert_eq!(probe("store", Duration::from_millis(1), std::future::pending()).await, PartStatus::Down);
-        assert_eq!(probe("store", Duration::from_secs(2), async { Ok(()) }).await, PartStatus::Up);
+        assert_eq!(
+            probe("store", Duration::from_millis(1), std::future::pending()).await,
+            PartStatus::Down
+        );
+        assert_eq!(
+            probe("store", Duration::from_secs(2), async { Ok(()) }).await,
+            PartStatus::Up
+        );
     }
 }

@@ -58,7 +58,11 @@ pub fn information(config: &Config) -> Json<Information> {
         name: "ThreatStream",
         description: "Detects attacks in security telemetry as it streams in.",
         version: env!("CARGO_PKG_VERSION"),
-        documentation: Documentation { swagger_ui: "/docs", redoc: "/redoc", openapi: "/openapi.json" },
+        documentation: Documentation {
+            swagger_ui: "/docs",
+            redoc: "/redoc",
+            openapi: "/openapi.json",
+        },
         endpoints: Endpoints {
             events: "/api/events",
             threats: "/api/threats/recent",

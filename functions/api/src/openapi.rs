@@ -47,10 +47,18 @@ impl Modify for Bearer {
     fn modify(&self, openapi: &mut OpenApi) {
         let scheme = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
-            .description(Some("Needed unless the platform is open to this machine alone (`AUTH_MODE=open`)."))
+            .description(Some(
+                "Needed unless the platform is open to this machine alone (`AUTH_MODE=open`).",
+            ))
             .build();
-        openapi.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(scheme));
-        openapi.security = Some(vec![SecurityRequirement::default(), SecurityRequirement::new("bearer", Vec::<String>::new())]);
+        openapi
+            .components
+            .get_or_insert_default()
+            .add_security_scheme("bearer", SecurityScheme::Http(scheme));
+        openapi.security = Some(vec![
+            SecurityRequirement::default(),
+            SecurityRequirement::new("bearer", Vec::<String>::new()),
+        ]);
     }
 }
 
@@ -80,11 +88,26 @@ pub fn openapi(extra: Vec<OpenApi>) -> OpenApi {
 
 /// Whatever goes wrong is a problem, on every route.
 fn add_problem(item: &mut PathItem) {
-    let operations: [&mut Option<Operation>; 5] = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
+    let operations: [&mut Option<Operation>; 5] = [
+        &mut item.get,
+        &mut item.post,
+        &mut item.put,
+        &mut item.patch,
+        &mut item.delete,
+    ];
     for operation in operations.into_iter().flatten() {
-        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(schema::Problem::name()))).build();
-        let response = ResponseBuilder::new().description("What went wrong").content("application/problem+json", content).build();
-        operation.responses.responses.entry("default".to_owned()).or_insert(RefOr::T(response));
+        let content = ContentBuilder::new()
+            .schema(Some(Ref::from_schema_name(schema::Problem::name())))
+            .build();
+        let response = ResponseBuilder::new()
+            .description("What went wrong")
+            .content("application/problem+json", content)
+            .build();
+        operation
+            .responses
+            .responses
+            .entry("default".to_owned())
+            .or_insert(RefOr::T(response));
     }
 }
 

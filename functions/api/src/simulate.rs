@@ -71,9 +71,22 @@ pub(crate) async fn simulate_event(
                 Some(threat) => format!("detected {} of severity {}", threat.threat_type, threat.severity),
                 None => "analysed; no threat".to_owned(),
             };
-            Ok(Json(Verdict { status: "success", message, event_id, threat }).into_response())
+            Ok(Json(Verdict {
+                status: "success",
+                message,
+                event_id,
+                threat,
+            })
+            .into_response())
         }
-        Err(_) => Ok((StatusCode::ACCEPTED, Json(PendingVerdict { status: "pending", event_id })).into_response()),
+        Err(_) => Ok((
+            StatusCode::ACCEPTED,
+            Json(PendingVerdict {
+                status: "pending",
+                event_id,
+            }),
+        )
+            .into_response()),
     }
 }
 
@@ -88,7 +101,9 @@ async fn verdict(api: &Api, event_id: &str, position: Position) -> Result<Option
             None => false,
         };
         let threats = api.backends.store.threats_of_event(event_id).await?;
-        let worst = threats.into_iter().max_by(|a, b| (a.severity, a.risk_score).cmp(&(b.severity, b.risk_score)));
+        let worst = threats
+            .into_iter()
+            .max_by(|a, b| (a.severity, a.risk_score).cmp(&(b.severity, b.risk_score)));
         if worst.is_some() || final_look {
             return Ok(worst);
         }
@@ -107,7 +122,9 @@ async fn verdict(api: &Api, event_id: &str, position: Position) -> Result<Option
 /// Whether the event is behind the checkpoint of match.
 async fn matched(api: &Api, position: Position) -> Result<bool, BackendError> {
     let checkpoints = api.backends.store.checkpoints(&api.backends.topics.raw).await?;
-    Ok(checkpoints.iter().any(|checkpoint| checkpoint.partition == position.partition && checkpoint.next_offset > position.offset))
+    Ok(checkpoints
+        .iter()
+        .any(|checkpoint| checkpoint.partition == position.partition && checkpoint.next_offset > position.offset))
 }
 
 /// Whether every partition of matches is judged up to these ends.

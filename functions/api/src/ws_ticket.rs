@@ -22,5 +22,8 @@ pub(crate) struct Ticket {
 #[utoipa::path(post, path = "/api/ws-ticket", tag = "live", responses((status = 200, body = Ticket)))]
 pub(crate) async fn ws_ticket(State(api): State<Arc<Api>>, principal: Principal) -> Json<Ticket> {
     let ticket = api.tickets.issue(&principal, api.clock.now().as_millis());
-    Json(Ticket { ticket, expires_in: api.tickets.lifetime().as_secs() })
+    Json(Ticket {
+        ticket,
+        expires_in: api.tickets.lifetime().as_secs(),
+    })
 }

@@ -50,7 +50,7 @@ const counter = async (page, id) => Number((await page.textContent(`#${id}`)).re
 
 /** Posts failed logins from an address, enough for a threat. */
 async function attack(address, user = 'root') {
-  const time = new Date().toLocaleString('en-US', { month: 'short', day: '2-digit', hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false, timeZone: 'UTC' }).replace(',', '').replace(/^(\w+) 0/, '$1  ');
+  const time = new Date().toLocaleString('en-US', { month: 'short', day: '2-digit', hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23', timeZone: 'UTC' }).replace(',', '').replace(/^(\w+) 0/, '$1  ');
   const lines = Array.from({ length: 40 }, (_, i) => `${time} web-1 sshd[4242]: Failed password for invalid user ${user} from ${address} port ${40000 + i} ssh2`);
   const answer = await fetch(`${BASE}/api/events`, { method: 'POST', headers: { 'content-type': 'text/plain' }, body: lines.join('\n') });
   assert.equal(answer.status, 202, await answer.text());

@@ -80,9 +80,11 @@
     if (fresh.has(threat.id)) row.className = 'fresh';
     const time = element('time', 'row-time', clock(threat.analyzed_at ?? threat.timestamp));
     const kind = element('span', 'kind', String(threat.threat_type ?? '').replaceAll('_', ' '));
-    const what = element('span', 'what', threat.description);
-    if (threat.simulated) what.append(element('span', 'tag', 'simulated'));
-    if (threat.auto_blocked) what.append(element('span', 'tag blocked', 'blocked'));
+    const text = String(threat.description ?? '');
+    const what = element('span', 'what', text.length > 300 ? `${text.slice(0, 300)}…` : text);
+    if (text.length > 300) what.title = text.slice(0, 2000);
+    if (threat.simulated) what.append(' ', element('span', 'tag', 'simulated'));
+    if (threat.auto_blocked) what.append(' ', element('span', 'tag blocked', 'blocked'));
     const source = element('span', 'source', threat.source_ip ?? threat.user ?? threat.host ?? '—');
     const technique = element('span', 'technique', threat.mitre_attack_id ?? '');
     if (threat.mitre_attack_name) technique.title = String(threat.mitre_attack_name).slice(0, 200);

@@ -8,7 +8,6 @@ use axum::http::HeaderMap;
 use axum::routing::get;
 use threatstream_analyzer as analyzer;
 use threatstream_api as api;
-use threatstream_backend::Settings as _;
 use threatstream_detection::enrich::Networks;
 use threatstream_detection::{Detector, Incoming};
 use threatstream_domain::{Clock, MarkKey, Timestamp};
@@ -130,13 +129,7 @@ async fn assemble(config: Config, serve: &ServeConfig, platform: &Platform, cloc
     let information = api_config.clone();
     let at_root = get(async move |headers: HeaderMap| page::answer(&headers, &page, &information));
     let root = Function::new("threatstream", Router::new().route("/", at_root)).public("/");
-    let api = api::build(
-        api::Config {
-            mount_root: false,
-            ..config.api
-        },
-        dependencies,
-    );
+    let api = api::build(api_config, dependencies);
     let relay = relay::build(
         relay::Config {
             mount_page: false,

@@ -16,9 +16,15 @@ const TOPIC: &str = "security.raw.logs";
 const CALLERS: u64 = 64;
 
 fn events(count: usize) -> Vec<Record> {
-    let raw = "Mar 27 16:16:42 gate sshd[4711]: Failed password for invalid user admin from 203.0.113.7 port 50022 ssh2";
+    let raw =
+        "Mar 27 16:16:42 gate sshd[4711]: Failed password for invalid user admin from 203.0.113.7 port 50022 ssh2";
     (0..count)
-        .map(|at| record(&format!("event-{at}"), &format!("{{\"event_id\":\"event-{at}\",\"format\":\"auto\",\"raw\":\"{raw} {at}\"}}")))
+        .map(|at| {
+            record(
+                &format!("event-{at}"),
+                &format!("{{\"event_id\":\"event-{at}\",\"format\":\"auto\",\"raw\":\"{raw} {at}\"}}"),
+            )
+        })
         .collect()
 }
 
@@ -40,7 +46,10 @@ fn appends(criterion: &mut Criterion) {
                     let embedded = Arc::clone(&embedded);
                     callers.spawn(async move {
                         for round in 0..rounds {
-                            let one = vec![record(&format!("event-{caller}-{round}"), "Failed password for root from 203.0.113.7")];
+                            let one = vec![record(
+                                &format!("event-{caller}-{round}"),
+                                "Failed password for root from 203.0.113.7",
+                            )];
                             black_box(embedded.append(TOPIC, one, Durability::Promised).await.unwrap());
                         }
                     });

@@ -143,7 +143,9 @@ pub(crate) fn decode(block: &[u8], first_offset: u64, from: u64) -> Result<Vec<L
                 PLAIN => Bytes::copy_from_slice(body),
                 // LZ4 packs no better than 255 to 1; a head that says more is damaged, and must not make us reserve gigabytes.
                 LZ4 if unpacked / 256 > stored => return Err(damaged()),
-                LZ4 => lz4_flex::block::decompress(body, unpacked).map_err(|_| damaged())?.into(),
+                LZ4 => lz4_flex::block::decompress(body, unpacked)
+                    .map_err(|_| damaged())?
+                    .into(),
                 _ => return Err(damaged()),
             };
             let mut reader = Reader { body, at: 0 };

@@ -108,7 +108,7 @@ pub fn open(options: Options) -> Result<Embedded, OpenError> {
     let readers = Arc::new(Readers::new(file.clone()));
     let maintaining = std::thread::Builder::new()
         .name("embedded-maintenance".to_owned())
-        .spawn(move || maintenance::maintain(file, &calls, &wal, &handle, &for_maintenance))
+        .spawn(move || maintenance::maintain(&file, &calls, &wal, &handle, &for_maintenance))
         .map_err(folder)?;
     Ok(Embedded {
         inner: Arc::new(Inner {
@@ -254,7 +254,10 @@ fn topics(connection: &mut Connection, options: &Options) -> Result<HashMap<Stri
                 rusqlite::params![name, options.partitions],
             )?;
         }
-        transaction.execute("UPDATE lease SET owner = NULL, lease_until = 0 WHERE owner IS NOT NULL", [])?;
+        transaction.execute(
+            "UPDATE lease SET owner = NULL, lease_until = 0 WHERE owner IS NOT NULL",
+            [],
+        )?;
         let mut query = transaction.prepare("SELECT name, id, partitions FROM topic")?;
         let mut rows = query.query([])?;
         while let Some(row) = rows.next()? {

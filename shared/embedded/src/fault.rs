@@ -117,12 +117,18 @@ mod tests {
             ))
         };
         assert!(matches!(of(rusqlite::ffi::SQLITE_FULL), BackendError::Full { .. }));
-        assert!(matches!(of(rusqlite::ffi::SQLITE_BUSY), BackendError::Unavailable { .. }));
+        assert!(matches!(
+            of(rusqlite::ffi::SQLITE_BUSY),
+            BackendError::Unavailable { .. }
+        ));
         assert!(matches!(
             of(rusqlite::ffi::SQLITE_IOERR_WRITE),
             BackendError::Unavailable { .. }
         ));
-        assert!(matches!(of(rusqlite::ffi::SQLITE_CORRUPT), BackendError::Rejected { .. }));
+        assert!(matches!(
+            of(rusqlite::ffi::SQLITE_CORRUPT),
+            BackendError::Rejected { .. }
+        ));
         assert!(!of(rusqlite::ffi::SQLITE_CONSTRAINT).is_retryable());
     }
 }

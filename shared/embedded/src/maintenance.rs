@@ -1,6 +1,6 @@
 //! What is done from time to time on a thread of its own: checkpoints of the WAL, and retention.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
@@ -54,18 +54,12 @@ impl Wal {
 }
 
 /// The thread's work.
-pub(crate) fn maintain(
-    file: PathBuf,
-    calls: &Receiver<Call>,
-    wal: &Wal,
-    writer: &Handle,
-    options: &Options,
-) {
+pub(crate) fn maintain(file: &Path, calls: &Receiver<Call>, wal: &Wal, writer: &Handle, options: &Options) {
     let mut connection = None;
     loop {
         match calls.recv_timeout(RETENTION_EVERY) {
             Ok(Call::Checkpoint) => {
-                if let Err(error) = checkpoint(&file, &mut connection, wal) {
+                if let Err(error) = checkpoint(file, &mut connection, wal) {
                     tracing::warn!(%error, "the write-ahead log was not copied; it grows until it is");
                     connection = None;
                 }
@@ -80,7 +74,7 @@ pub(crate) fn maintain(
     }
 }
 
-fn checkpoint(file: &PathBuf, connection: &mut Option<Connection>, wal: &Wal) -> rusqlite::Result<()> {
+fn checkpoint(file: &Path, connection: &mut Option<Connection>, wal: &Wal) -> rusqlite::Result<()> {
     let connection = match connection {
         Some(connection) => connection,
         none => none.insert(write_connection(file, Synchronous::Normal)?),
@@ -102,9 +96,13 @@ pub(crate) fn retain(writer: &Handle, options: &Options, now: Timestamp) -> Resu
 
     let feed_before = now.minus(options.feed_retention);
     let max_feed = options.max_feed_records;
-    repeat(writer, move |session| crate::store::trim_feed(session, feed_before, max_feed, ROWS_AT_ONCE))?;
+    repeat(writer, move |session| {
+        crate::store::trim_feed(session, feed_before, max_feed, ROWS_AT_ONCE)
+    })?;
     let max_threats = options.max_threats;
-    repeat(writer, move |session| crate::store::trim_threats(session, max_threats, ROWS_AT_ONCE))?;
+    repeat(writer, move |session| {
+        crate::store::trim_threats(session, max_threats, ROWS_AT_ONCE)
+    })?;
 
     let history = now.minus(options.history);
     repeat(writer, move |session| forget(session, now, history))

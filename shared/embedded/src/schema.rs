@@ -131,3 +131,24 @@ pub(crate) fn prepare(connection: &mut Connection, epoch: &str) -> rusqlite::Res
     transaction.commit()?;
     Ok(VERSION)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn promised_commits_wait_for_the_disk_and_others_do_not() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let file = folder.path().join("x.db");
+        for (synchronous, level) in [(Synchronous::Full, 2), (Synchronous::Normal, 1)] {
+            let connection = write_connection(&file, synchronous).unwrap();
+            let pragma = |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
+            assert_eq!(pragma("synchronous").unwrap(), level);
+            assert_eq!(pragma("wal_autocheckpoint").unwrap(), 0);
+            let mode: String = connection
+                .query_row("PRAGMA journal_mode", [], |row| row.get(0))
+                .unwrap();
+            assert_eq!(mode, "wal");
+        }
+    }
+}

@@ -116,10 +116,7 @@ impl TaskQueue for Embedded {
 
     async fn dead_letters(&self, queue: &str, limit: usize) -> Result<Vec<DeadTask>, BackendError> {
         let queue = queue.to_owned();
-        self.inner
-            .readers
-            .read(move |db| dead_letters(db, queue, limit))
-            .await
+        self.inner.readers.read(move |db| dead_letters(db, &queue, limit)).await
     }
 
     async fn depth(&self, queue: &str) -> Result<QueueDepth, BackendError> {
@@ -225,7 +222,12 @@ fn fail(
     let stored = db
         .prepare_cached("SELECT seq, state, attempt, due_at FROM task WHERE queue = ?1 AND id = ?2")?
         .query_row([&delivery.task.queue, &delivery.task.id], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, u32>(2)?, row.get::<_, i64>(3)?))
+            Ok((
+                row.get::<_, i64>(0)?,
+                row.get::<_, i64>(1)?,
+                row.get::<_, u32>(2)?,
+                row.get::<_, i64>(3)?,
+            ))
         })
         .optional()?;
     let Some((seq, state, attempt, due_at)) = stored else {
@@ -251,7 +253,7 @@ fn fail(
     Ok(Failed::Retry(again))
 }
 
-fn dead_letters(db: &Connection, queue: String, limit: usize) -> Result<Vec<DeadTask>, Fault> {
+fn dead_letters(db: &Connection, queue: &str, limit: usize) -> Result<Vec<DeadTask>, Fault> {
     let mut query = db.prepare_cached(
         "SELECT id, payload, attempt, error, finished_at FROM task WHERE queue = ?1 AND state = ?2
          AND state >= 2 ORDER BY finished_at DESC, seq DESC LIMIT ?3",
@@ -262,7 +264,7 @@ fn dead_letters(db: &Connection, queue: String, limit: usize) -> Result<Vec<Dead
         let payload: String = row.get(1)?;
         dead.push(DeadTask {
             task: Task {
-                queue: queue.clone(),
+                queue: queue.to_owned(),
                 id: row.get(0)?,
                 payload: serde_json::from_str(&payload)?,
             },
@@ -279,7 +281,13 @@ pub(crate) fn forget(db: &Connection, now: Timestamp, history: Timestamp, at_onc
     let removed = db.execute(
         "DELETE FROM task WHERE seq IN (SELECT seq FROM task
            WHERE (state = ?1 AND finished_at < ?2) OR (state = ?3 AND finished_at < ?4) LIMIT ?5)",
-        params![DONE, now.minus(REMEMBERED).as_micros(), DEAD, history.as_micros(), at_once],
+        params![
+            DONE,
+            now.minus(REMEMBERED).as_micros(),
+            DEAD,
+            history.as_micros(),
+            at_once
+        ],
     )?;
     Ok(removed)
 }

@@ -77,8 +77,14 @@ type Finish = Box<dyn FnOnce(Result<(), BackendError>) + Send>;
 type Run = Box<dyn FnOnce(&mut Session<'_>) -> (bool, Finish) + Send>;
 
 pub(crate) enum Job {
-    Work { promise: Promise, run: Run },
-    Append { promise: Promise, append: Append },
+    Work {
+        promise: Promise,
+        run: Run,
+    },
+    Append {
+        promise: Promise,
+        append: Append,
+    },
     /// Ends the thread once everything before it is done.
     Stop,
 }

@@ -24,7 +24,10 @@ async fn in_bites(reader: &mut dyn LogReader, count: usize, bytes: usize) -> Vec
     while all.len() < count {
         let bite = flat(timeout(PATIENCE, reader.next(bytes, PATIENCE)).await.unwrap().unwrap());
         if let (Some(last), Some(first)) = (all.last(), bite.first()) {
-            assert!(last.timestamp < first.timestamp, "a bite began before the end of the one before");
+            assert!(
+                last.timestamp < first.timestamp,
+                "a bite began before the end of the one before"
+            );
         }
         all.extend(bite);
     }
@@ -37,8 +40,11 @@ async fn records_come_in_one_order_over_all_partitions_from_file_and_from_memory
     let embedded = open(Options::new(folder.path())).unwrap();
     let values: Vec<String> = (0..6000).map(|at| format!("{at} {}", "x".repeat(at % 3000))).collect();
     for chunk in values.chunks(100) {
-        let records: Vec<Record> =
-            chunk.iter().enumerate().map(|(at, value)| record(&format!("key-{at}"), value)).collect();
+        let records: Vec<Record> = chunk
+            .iter()
+            .enumerate()
+            .map(|(at, value)| record(&format!("key-{at}"), value))
+            .collect();
         embedded.append("topic", records, Durability::Redoable).await.unwrap();
     }
     // 9 MB: the oldest are in the file alone.
@@ -62,14 +68,19 @@ async fn an_append_is_seen_whole_or_not_at_all() {
     let writer = Arc::clone(&embedded);
     let appending = tokio::spawn(async move {
         for round in 0..300 {
-            let records = (0..40).map(|at| record(&format!("key-{at}"), &round.to_string())).collect();
+            let records = (0..40)
+                .map(|at| record(&format!("key-{at}"), &round.to_string()))
+                .collect();
             writer.append("topic", records, Durability::Redoable).await.unwrap();
         }
     });
     let mut reader = EventLog::open(&*embedded, "topic", &ALL).await.unwrap();
     let mut count = 0;
     while count < 300 * 40 {
-        let parts = timeout(PATIENCE, reader.next(usize::MAX, PATIENCE)).await.unwrap().unwrap();
+        let parts = timeout(PATIENCE, reader.next(usize::MAX, PATIENCE))
+            .await
+            .unwrap()
+            .unwrap();
         count += flat(parts).len();
         assert_eq!(count % 40, 0, "an append was seen in part");
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use threatstream_backend::conformance::samples::{commit, frame, new_threat, noon, record, threat};
 use threatstream_backend::{
-    Durability, EventLog, Feed, FeedStart, Leases, PartitionId, Store, TaskQueue, Task, Threats,
+    Durability, EventLog, Feed, FeedStart, Leases, PartitionId, Store, Task, TaskQueue, Threats,
 };
 use threatstream_domain::Clock;
 use threatstream_embedded::{Embedded, OpenError, Options, open};
@@ -33,11 +33,21 @@ fn partition() -> PartitionId {
 async fn child_that_appends() {
     let Ok(folder) = std::env::var(FOLDER) else { return };
     let embedded = opened(Path::new(&folder));
-    let held = embedded.acquire(&partition(), 4, "child", TTL, noon()).await.unwrap().unwrap();
+    let held = embedded
+        .acquire(&partition(), 4, "child", TTL, noon())
+        .await
+        .unwrap()
+        .unwrap();
     let mut offset = held.next_offset;
     for round in 0u64.. {
-        let records = (0..5).map(|at| record(&format!("key-{at}"), &format!("{round}/{at}"))).collect();
-        for position in embedded.append("security.raw.logs", records, Durability::Promised).await.unwrap() {
+        let records = (0..5)
+            .map(|at| record(&format!("key-{at}"), &format!("{round}/{at}")))
+            .collect();
+        for position in embedded
+            .append("security.raw.logs", records, Durability::Promised)
+            .await
+            .unwrap()
+        {
             println!("\nacknowledged {} {}", position.partition, position.offset);
         }
         let mut batch = commit(&partition(), &held, &format!("b{round}"), 1);
@@ -97,7 +107,10 @@ async fn what_was_acknowledged_survives_a_kill() {
         assert_eq!(read, marks.iter().map(|mark| mark.high).sum::<u64>());
         let checkpoint = embedded.checkpoints("security.matches").await.unwrap().remove(0);
         assert!(checkpoint.next_offset >= committed);
-        assert_eq!(embedded.threat_stats().await.unwrap().total_threats, checkpoint.next_offset);
+        assert_eq!(
+            embedded.threat_stats().await.unwrap().total_threats,
+            checkpoint.next_offset
+        );
         drop(reader);
         embedded.close().await;
     }
@@ -107,7 +120,11 @@ async fn what_was_acknowledged_survives_a_kill() {
 async fn a_restart_keeps_everything_and_frees_the_leases() {
     let folder = TempDir::new().unwrap();
     let embedded = opened(folder.path());
-    let held = embedded.acquire(&partition(), 4, "one", TTL, noon()).await.unwrap().unwrap();
+    let held = embedded
+        .acquire(&partition(), 4, "one", TTL, noon())
+        .await
+        .unwrap()
+        .unwrap();
     let mut batch = commit(&partition(), &held, "b1", 3);
     batch.threats = vec![new_threat(threat("THR-1"))];
     batch.frames = vec![frame(1)];
@@ -119,28 +136,54 @@ async fn a_restart_keeps_everything_and_frees_the_leases() {
         payload: serde_json::Value::Null,
     };
     embedded.enqueue(vec![task.clone()], noon()).await.unwrap();
-    let before = embedded.append("topic", vec![record("k", "v")], Durability::Redoable).await.unwrap();
+    let before = embedded
+        .append("topic", vec![record("k", "v")], Durability::Redoable)
+        .await
+        .unwrap();
     embedded.close().await;
 
     let embedded = opened(folder.path());
-    let taken = embedded.acquire(&partition(), 4, "two", TTL, noon()).await.unwrap().unwrap();
+    let taken = embedded
+        .acquire(&partition(), 4, "two", TTL, noon())
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!((taken.next_offset, taken.owner_epoch), (3, held.owner_epoch + 1));
     assert_eq!(embedded.threat("THR-1").await.unwrap(), Some(threat("THR-1")));
     let taken = embedded.take("respond", 9, TTL, noon(), Duration::ZERO).await.unwrap();
     assert_eq!(taken[0].task, task);
-    let after = embedded.append("topic", vec![record("k", "v")], Durability::Redoable).await.unwrap();
-    assert_eq!((after[0].partition, after[0].offset), (before[0].partition, before[0].offset + 1));
+    let after = embedded
+        .append("topic", vec![record("k", "v")], Durability::Redoable)
+        .await
+        .unwrap();
+    assert_eq!(
+        (after[0].partition, after[0].offset),
+        (before[0].partition, before[0].offset + 1)
+    );
 
     // The feed goes on after the place known before, and no number is given twice.
-    assert_eq!((embedded.epoch().await.unwrap(), embedded.head().await.unwrap()), (epoch, head.clone()));
-    let mut batch = commit(&partition(), &embedded.checkpoints("security.matches").await.unwrap()[0], "b2", 1);
+    assert_eq!(
+        (embedded.epoch().await.unwrap(), embedded.head().await.unwrap()),
+        (epoch, head.clone())
+    );
+    let mut batch = commit(
+        &partition(),
+        &embedded.checkpoints("security.matches").await.unwrap()[0],
+        "b2",
+        1,
+    );
     batch.frames = vec![frame(2)];
     embedded.commit(batch).await.unwrap();
     let FeedStart::Reader(mut reader) = embedded.follow(&head).await.unwrap() else {
         panic!("the feed has forgotten its head")
     };
     let told = reader.next(9, Duration::ZERO).await.unwrap();
-    assert_eq!(told.iter().map(|record| record.frames[0].data.get()).collect::<Vec<_>>(), ["2"]);
+    assert_eq!(
+        told.iter()
+            .map(|record| record.frames[0].data.get())
+            .collect::<Vec<_>>(),
+        ["2"]
+    );
 }
 
 #[tokio::test]
@@ -151,11 +194,18 @@ async fn times_go_on_after_a_restart_even_when_the_clock_went_back() {
         let mut options = Options::new(folder.path());
         options.clock = Clock::fixed(threatstream_domain::Timestamp::from_secs(noon().as_secs() + seconds));
         let embedded = open(options).unwrap();
-        embedded.append("topic", vec![record("k", "v"), record("k", "v")], Durability::Promised).await.unwrap();
+        embedded
+            .append("topic", vec![record("k", "v"), record("k", "v")], Durability::Promised)
+            .await
+            .unwrap();
         let partition = threatstream_backend::partition_of(b"k", 4);
         let mut reader = EventLog::open(&embedded, "topic", &[(partition, 0)]).await.unwrap();
         let parts = reader.next(1 << 20, Duration::ZERO).await.unwrap();
-        times = parts[0].records.iter().map(|record| record.timestamp.as_micros()).collect();
+        times = parts[0]
+            .records
+            .iter()
+            .map(|record| record.timestamp.as_micros())
+            .collect();
         drop(reader);
         embedded.close().await;
     }
@@ -174,20 +224,42 @@ async fn a_folder_has_one_user_and_a_topic_one_number_of_partitions() {
     let clone = embedded.clone();
     embedded.close().await;
     assert!(Store::check(&clone).await.is_err_and(|error| error.is_retryable()));
-    assert!(clone.append("topic", vec![record("k", "v")], Durability::Promised).await.is_err());
+    assert!(
+        clone
+            .append("topic", vec![record("k", "v")], Durability::Promised)
+            .await
+            .is_err()
+    );
 
-    let six = || Options { partitions: 6, ..Options::new(folder.path()) };
-    assert!(matches!(open(six()), Err(OpenError::Partitions { stored: 4, asked: 6, .. })));
+    let six = || Options {
+        partitions: 6,
+        ..Options::new(folder.path())
+    };
+    assert!(matches!(
+        open(six()),
+        Err(OpenError::Partitions {
+            stored: 4,
+            asked: 6,
+            ..
+        })
+    ));
     drop(opened(folder.path()));
     // Dropping the last one closes, too.
     drop(opened(folder.path()));
-    assert!(matches!(open(Options { partitions: 0, ..six() }), Err(OpenError::PartitionCount(0))));
+    assert!(matches!(
+        open(Options { partitions: 0, ..six() }),
+        Err(OpenError::PartitionCount(0))
+    ));
 }
 
 #[tokio::test]
 async fn what_is_no_database_is_an_error_that_names_the_folder() {
     let folder = TempDir::new().unwrap();
-    std::fs::write(folder.path().join("threatstream.db"), "these are not the bytes of a database".repeat(100)).unwrap();
+    std::fs::write(
+        folder.path().join("threatstream.db"),
+        "these are not the bytes of a database".repeat(100),
+    )
+    .unwrap();
     let Err(error @ OpenError::Database { .. }) = open(Options::new(folder.path())) else {
         panic!("it was opened");
     };

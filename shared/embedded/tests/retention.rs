@@ -25,18 +25,35 @@ fn options(folder: &TempDir) -> Options {
 /// Records that do not compress well, a block each.
 async fn append(embedded: &Embedded, topic: &str, count: u64) -> Result<(), BackendError> {
     for at in 0..count {
-        let noise: Vec<u8> = (0..1000u64).map(|byte| (byte.wrapping_mul(at + 77).wrapping_mul(2_654_435_761) >> 13) as u8).collect();
-        let record = Record { value: noise.into(), ..record("key", "") };
+        let mut state = at + 0x9e37_79b9_7f4a_7c15;
+        let noise: Vec<u8> = (0..1000)
+            .map(|_| {
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
+                (state >> 56) as u8
+            })
+            .collect();
+        let record = Record {
+            value: noise.into(),
+            ..record("key", "")
+        };
         embedded.append(topic, vec![record], Durability::Promised).await?;
     }
     Ok(())
 }
 
 async fn checkpoint(embedded: &Embedded, offset: u64) {
-    let id = PartitionId { topic: RAW.to_owned(), partition: 0 };
+    let id = PartitionId {
+        topic: RAW.to_owned(),
+        partition: 0,
+    };
     let held = embedded.acquire(&id, 1, "one", DAY, noon()).await.unwrap().unwrap();
     let records = offset - held.next_offset;
-    embedded.commit(commit(&id, &held, &format!("to {offset}"), records)).await.unwrap();
+    embedded
+        .commit(commit(&id, &held, &format!("to {offset}"), records))
+        .await
+        .unwrap();
 }
 
 async fn low(embedded: &Embedded, topic: &str) -> u64 {
@@ -66,26 +83,46 @@ async fn old_records_go_but_none_that_is_not_yet_analysed() {
     let embedded = open(options(&folder)).unwrap();
     let mut reader = EventLog::open(&embedded, DEAD, &[(0, 0)]).await.unwrap();
     let parts = reader.next(1 << 20, Duration::ZERO).await.unwrap();
-    assert_eq!((parts[0].records[0].offset, parts[0].watermarks.low, parts[0].watermarks.high), (10, 10, 11));
+    assert_eq!(
+        (
+            parts[0].records[0].offset,
+            parts[0].watermarks.low,
+            parts[0].watermarks.high
+        ),
+        (10, 10, 11)
+    );
     assert_eq!(partition_of(b"key", 1), 0);
 }
 
 #[tokio::test]
 async fn at_the_cap_worked_records_make_room_and_others_do_not() {
     let folder = TempDir::new().unwrap();
-    let embedded = open(Options { max_log_bytes: 20_000, ..options(&folder) }).unwrap();
+    let embedded = open(Options {
+        max_log_bytes: 20_000,
+        ..options(&folder)
+    })
+    .unwrap();
     let full = append(&embedded, RAW, 100).await.unwrap_err();
-    assert!(matches!(full, BackendError::Full { .. }) && full.is_retryable(), "{full}");
+    assert!(
+        matches!(full, BackendError::Full { .. }) && full.is_retryable(),
+        "{full}"
+    );
     let high = embedded.watermarks(RAW).await.unwrap()[0].high;
     assert!((15..=20).contains(&high), "{high} records of 1 kB in 20 kB");
     // Other topics share the cap.
-    assert!(matches!(append(&embedded, DEAD, 1).await, Err(BackendError::Full { .. })));
+    assert!(matches!(
+        append(&embedded, DEAD, 1).await,
+        Err(BackendError::Full { .. })
+    ));
 
     checkpoint(&embedded, 5).await;
     append(&embedded, RAW, 4).await.unwrap();
     assert!((4..=5).contains(&low(&embedded, RAW).await));
     assert_eq!(embedded.watermarks(RAW).await.unwrap()[0].high, high + 4);
-    assert!(matches!(append(&embedded, RAW, 3).await, Err(BackendError::Full { .. })));
+    assert!(matches!(
+        append(&embedded, RAW, 3).await,
+        Err(BackendError::Full { .. })
+    ));
 
     // Maintenance makes some room ahead.
     checkpoint(&embedded, high).await;
@@ -97,9 +134,16 @@ async fn at_the_cap_worked_records_make_room_and_others_do_not() {
 #[tokio::test]
 async fn the_feed_forgets_and_says_so() {
     let folder = TempDir::new().unwrap();
-    let embedded = open(Options { max_feed_records: 3, ..options(&folder) }).unwrap();
+    let embedded = open(Options {
+        max_feed_records: 3,
+        ..options(&folder)
+    })
+    .unwrap();
     let start = embedded.head().await.unwrap();
-    let id = PartitionId { topic: RAW.to_owned(), partition: 0 };
+    let id = PartitionId {
+        topic: RAW.to_owned(),
+        partition: 0,
+    };
     let mut cursors = vec![start];
     let mut held = embedded.acquire(&id, 1, "one", DAY, noon()).await.unwrap().unwrap();
     for at in 0..10u64 {
@@ -119,14 +163,24 @@ async fn the_feed_forgets_and_says_so() {
     embedded.retain(noon().plus(DAY * 4)).await.unwrap();
     assert_eq!(&embedded.head().await.unwrap(), cursors.last().unwrap());
     assert!(matches!(embedded.follow(&cursors[8]).await.unwrap(), FeedStart::Gone));
-    assert!(matches!(embedded.follow(&cursors[10]).await.unwrap(), FeedStart::Reader(_)));
+    assert!(matches!(
+        embedded.follow(&cursors[10]).await.unwrap(),
+        FeedStart::Reader(_)
+    ));
 }
 
 #[tokio::test]
 async fn the_oldest_threats_go_and_the_totals_stay() {
     let folder = TempDir::new().unwrap();
-    let embedded = open(Options { max_threats: 4, ..options(&folder) }).unwrap();
-    let id = PartitionId { topic: RAW.to_owned(), partition: 0 };
+    let embedded = open(Options {
+        max_threats: 4,
+        ..options(&folder)
+    })
+    .unwrap();
+    let id = PartitionId {
+        topic: RAW.to_owned(),
+        partition: 0,
+    };
     let held = embedded.acquire(&id, 1, "one", DAY, noon()).await.unwrap().unwrap();
     let mut batch = commit(&id, &held, "b", 1);
     batch.threats = (0..10u64)

@@ -28,5 +28,13 @@ pub(crate) async fn acknowledge_alert(
 ) -> Result<Response, Problem> {
     let analyst = analyst(step.analyst_id, &principal)?;
     let notes = remark("notes", step.notes)?;
-    take(&api, &headers, &id, &AlertAction::Acknowledge, &analyst, notes.as_deref()).await
+    take(
+        &api,
+        &headers,
+        &id,
+        &AlertAction::Acknowledge,
+        &analyst,
+        notes.as_deref(),
+    )
+    .await
 }

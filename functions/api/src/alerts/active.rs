@@ -35,7 +35,10 @@ pub(crate) struct Active {
 
 /// Alerts that are not closed
 #[utoipa::path(get, path = "/api/alerts/active", tag = "alerts", params(Active), responses((status = 200, body = AlertPage)))]
-pub(crate) async fn active_alerts(State(api): State<Arc<Api>>, Query(asked): Query<Active>) -> Result<Json<AlertPage>, Problem> {
+pub(crate) async fn active_alerts(
+    State(api): State<Arc<Api>>,
+    Query(asked): Query<Active>,
+) -> Result<Json<AlertPage>, Problem> {
     let query = AlertQuery {
         active: true,
         priority: asked.priority,

@@ -43,7 +43,10 @@ pub(crate) struct All {
 
 /// Alerts
 #[utoipa::path(get, path = "/api/alerts", tag = "alerts", params(All), responses((status = 200, body = AlertPage)))]
-pub(crate) async fn all_alerts(State(api): State<Arc<Api>>, Query(asked): Query<All>) -> Result<Json<AlertPage>, Problem> {
+pub(crate) async fn all_alerts(
+    State(api): State<Arc<Api>>,
+    Query(asked): Query<All>,
+) -> Result<Json<AlertPage>, Problem> {
     let query = AlertQuery {
         active: false,
         status: asked.status,

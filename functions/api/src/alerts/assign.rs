@@ -46,5 +46,13 @@ pub(crate) async fn assign_alert(
         None => analyst.clone(),
     };
     let notes = remark("notes", assignment.notes)?;
-    take(&api, &headers, &id, &AlertAction::Assign(assignee), &analyst, notes.as_deref()).await
+    take(
+        &api,
+        &headers,
+        &id,
+        &AlertAction::Assign(assignee),
+        &analyst,
+        notes.as_deref(),
+    )
+    .await
 }

@@ -27,6 +27,7 @@ pub(crate) async fn note_alert(
     Body(step): Body<Step>,
 ) -> Result<Response, Problem> {
     let analyst = analyst(step.analyst_id, &principal)?;
-    let notes = remark("notes", step.notes)?.ok_or_else(|| not_allowed().field("notes", "expected the text of the note"))?;
+    let notes =
+        remark("notes", step.notes)?.ok_or_else(|| not_allowed().field("notes", "expected the text of the note"))?;
     take(&api, &headers, &id, &AlertAction::Note, &analyst, Some(&notes)).await
 }

@@ -23,6 +23,15 @@ pub(crate) struct AlertPage {
 }
 
 pub(super) async fn page(api: &Api, query: &AlertQuery) -> Result<Json<AlertPage>, Problem> {
-    let page = api.backends.store.alerts(query).await.map_err(|error| failure::listing(error, query.cursor.is_some()))?;
-    Ok(Json(AlertPage { count: page.items.len(), alerts: page.items, next_cursor: page.next_cursor }))
+    let page = api
+        .backends
+        .store
+        .alerts(query)
+        .await
+        .map_err(|error| failure::listing(error, query.cursor.is_some()))?;
+    Ok(Json(AlertPage {
+        count: page.items.len(),
+        alerts: page.items,
+        next_cursor: page.next_cursor,
+    }))
 }

@@ -47,7 +47,15 @@ pub(crate) async fn resolve_alert(
         (Some(closing), Some(notes)) => Some(format!("{closing}\n{notes}")),
         (closing, notes) => closing.or(notes),
     };
-    take(&api, &headers, &id, &AlertAction::Resolve(status), &analyst, notes.as_deref()).await
+    take(
+        &api,
+        &headers,
+        &id,
+        &AlertAction::Resolve(status),
+        &analyst,
+        notes.as_deref(),
+    )
+    .await
 }
 
 /// The status that a resolution means, and the note that it is otherwise.
@@ -67,6 +75,9 @@ mod tests {
     fn any_other_text_is_a_closing_note() {
         assert_eq!(outcome(None), (AlertStatus::Resolved, None));
         assert_eq!(outcome(Some("FALSE_POSITIVE")), (AlertStatus::FalsePositive, None));
-        assert_eq!(outcome(Some("blocked at the edge")), (AlertStatus::Resolved, Some("blocked at the edge".to_owned())));
+        assert_eq!(
+            outcome(Some("blocked at the edge")),
+            (AlertStatus::Resolved, Some("blocked at the edge".to_owned()))
+        );
     }
 }

@@ -41,7 +41,9 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        let bytes = Bytes::from_request(Request::from_parts(parts.clone(), body), state).await.map_err(|rejection| body_problem(&rejection))?;
+        let bytes = Bytes::from_request(Request::from_parts(parts.clone(), body), state)
+            .await
+            .map_err(|rejection| body_problem(&rejection))?;
         if bytes.is_empty() {
             return Ok(Self(T::default()));
         }
@@ -62,7 +64,10 @@ pub(super) fn analyst(given: Option<String>, principal: &Principal) -> Result<St
 pub(super) fn name_of(field: &str, name: &str) -> Result<String, Problem> {
     let trimmed = name.trim();
     if trimmed.is_empty() || trimmed.len() > MAX_NAME || trimmed.chars().any(char::is_control) {
-        return Err(not_allowed().field(field, format!("expected 1 to {MAX_NAME} bytes without control characters")));
+        return Err(not_allowed().field(
+            field,
+            format!("expected 1 to {MAX_NAME} bytes without control characters"),
+        ));
     }
     Ok(trimmed.to_owned())
 }
@@ -72,7 +77,10 @@ pub(super) fn remark(field: &str, notes: Option<String>) -> Result<Option<String
     match notes.filter(|notes| !notes.trim().is_empty()) {
         Some(notes) if notes.len() > MAX_NOTES => {
             let begin = truncated(&notes, 40).to_owned();
-            Err(not_allowed().field(field, format!("at most {MAX_NOTES} bytes; this one begins with {begin:?}")))
+            Err(not_allowed().field(
+                field,
+                format!("at most {MAX_NOTES} bytes; this one begins with {begin:?}"),
+            ))
         }
         notes => Ok(notes),
     }
@@ -97,7 +105,11 @@ pub(super) async fn take(
     let wanted = if_match(headers)?;
     let store = &api.backends.store;
     for _ in 0..ATTEMPTS {
-        let alert = store.alert(id).await.map_err(failure::backend)?.ok_or_else(|| unknown(id))?;
+        let alert = store
+            .alert(id)
+            .await
+            .map_err(failure::backend)?
+            .ok_or_else(|| unknown(id))?;
         let version = alert.case.version;
         if wanted.is_some_and(|wanted| wanted != version) {
             return Err(Problem::precondition_failed("the alert was changed meanwhile")
@@ -105,14 +117,23 @@ pub(super) async fn take(
         }
         let now = api.clock.now();
         let mut case = alert.case.clone();
-        let changed = case
-            .apply(action, analyst, notes, now)
-            .map_err(|refused| Problem::conflict(refused.to_string()).field("status", format!("the alert is {}", refused.from)))?;
+        let changed = case.apply(action, analyst, notes, now).map_err(|refused| {
+            Problem::conflict(refused.to_string()).field("status", format!("the alert is {}", refused.from))
+        })?;
         if !changed {
             return Ok(shown(alert));
         }
-        if let Some(alert) = store.save_case(id, version, case, now).await.map_err(failure::backend)? {
-            tracing::info!(alert = id, analyst, status = alert.case.status.as_str(), "an analyst worked on an alert");
+        if let Some(alert) = store
+            .save_case(id, version, case, now)
+            .await
+            .map_err(failure::backend)?
+        {
+            tracing::info!(
+                alert = id,
+                analyst,
+                status = alert.case.status.as_str(),
+                "an analyst worked on an alert"
+            );
             return Ok(shown(alert));
         }
     }

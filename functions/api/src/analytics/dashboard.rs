@@ -13,5 +13,8 @@ use crate::openapi::schema;
 /// The dashboard's counters
 #[utoipa::path(get, path = "/api/analytics/dashboard", tag = "analytics", responses((status = 200, body = schema::DashboardStats)))]
 pub(crate) async fn dashboard(State(api): State<Arc<Api>>) -> Result<Json<DashboardStats>, Problem> {
-    views::dashboard(&api.backends, api.clock.now()).await.map(Json).map_err(failure::backend)
+    views::dashboard(&api.backends, api.clock.now())
+        .await
+        .map(Json)
+        .map_err(failure::backend)
 }

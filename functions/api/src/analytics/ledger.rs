@@ -14,5 +14,8 @@ use crate::openapi::schema;
 /// Where every event went
 #[utoipa::path(get, path = "/api/analytics/ledger", tag = "analytics", responses((status = 200, body = schema::Ledger)))]
 pub(crate) async fn ledger(State(api): State<Arc<Api>>) -> Result<Json<Ledger>, Problem> {
-    views::ledger(&api.backends, api.clock.now()).await.map(Json).map_err(failure::backend)
+    views::ledger(&api.backends, api.clock.now())
+        .await
+        .map(Json)
+        .map_err(failure::backend)
 }

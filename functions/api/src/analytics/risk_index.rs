@@ -14,5 +14,8 @@ use crate::openapi::schema;
 /// The risk now
 #[utoipa::path(get, path = "/api/analytics/risk-index", tag = "analytics", responses((status = 200, body = schema::RiskIndex)))]
 pub(crate) async fn risk_index(State(api): State<Arc<Api>>) -> Result<Json<RiskIndex>, Problem> {
-    views::risk(&*api.backends.store, api.clock.now()).await.map(Json).map_err(failure::backend)
+    views::risk(&*api.backends.store, api.clock.now())
+        .await
+        .map(Json)
+        .map_err(failure::backend)
 }

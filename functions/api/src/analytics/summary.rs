@@ -39,5 +39,10 @@ pub(crate) async fn summary(State(api): State<Arc<Api>>) -> Result<Json<Summary>
         store.threat_stats(),
     )
     .map_err(failure::backend)?;
-    Ok(Json(Summary { dashboard_stats, risk_index, risk_timeline, threat_stats }))
+    Ok(Json(Summary {
+        dashboard_stats,
+        risk_index,
+        risk_timeline,
+        threat_stats,
+    }))
 }

@@ -23,6 +23,8 @@ pub(crate) struct Timeline {
 /// The risk of the last hour
 #[utoipa::path(get, path = "/api/analytics/timeline", tag = "analytics", responses((status = 200, body = Timeline)))]
 pub(crate) async fn timeline(State(api): State<Arc<Api>>) -> Result<Json<Timeline>, Problem> {
-    let timeline = views::risk_timeline(&*api.backends.store, api.clock.now()).await.map_err(failure::backend)?;
+    let timeline = views::risk_timeline(&*api.backends.store, api.clock.now())
+        .await
+        .map_err(failure::backend)?;
     Ok(Json(Timeline { timeline }))
 }

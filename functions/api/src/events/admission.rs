@@ -35,7 +35,14 @@ pub(super) struct Admission<F> {
 
 impl<F: FnMut(Vec<Record>) -> bool> Admission<F> {
     pub(super) fn new(stamp: Stamp, flush: F) -> Self {
-        Self { stamp, flush, records: Vec::new(), bytes: 0, outcome: Outcome::default(), stopped: false }
+        Self {
+            stamp,
+            flush,
+            records: Vec::new(),
+            bytes: 0,
+            outcome: Outcome::default(),
+            stopped: false,
+        }
     }
 
     /// True when nobody wants the rest any more.
@@ -59,7 +66,10 @@ impl<F: FnMut(Vec<Record>) -> bool> Admission<F> {
         if raw.len() > MAX_EVENT_BYTES {
             return self.outcome.reject(line, vec![too_large(raw.len())]);
         }
-        let json = matches!(self.stamp.format, Format::Auto | Format::Native | Format::Json | Format::CloudTrail | Format::GcpAudit);
+        let json = matches!(
+            self.stamp.format,
+            Format::Auto | Format::Native | Format::Json | Format::CloudTrail | Format::GcpAudit
+        );
         if !json || !raw.trim_ascii_start().starts_with('{') {
             return self.take(line, raw, None);
         }
@@ -75,7 +85,13 @@ impl<F: FnMut(Vec<Record>) -> bool> Admission<F> {
 
     /// A line that cannot be read at all.
     pub(super) fn unreadable(&mut self, line: u64, message: &str) {
-        self.outcome.reject(line, vec![FieldError { field: String::new(), message: message.to_owned() }]);
+        self.outcome.reject(
+            line,
+            vec![FieldError {
+                field: String::new(),
+                message: message.to_owned(),
+            }],
+        );
     }
 
     fn take(&mut self, line: u64, raw: &str, id: Option<Cow<'_, str>>) {
@@ -123,5 +139,8 @@ fn check(raw: &str) -> Result<(), Vec<FieldError>> {
 }
 
 fn too_large(bytes: usize) -> FieldError {
-    FieldError { field: String::new(), message: format!("the event has {bytes} bytes; {MAX_EVENT_BYTES} are allowed") }
+    FieldError {
+        field: String::new(),
+        message: format!("the event has {bytes} bytes; {MAX_EVENT_BYTES} are allowed"),
+    }
 }

@@ -82,15 +82,32 @@ impl Outcome {
             return Ok(self.nothing_accepted(kind));
         }
         let errors_omitted = self.omitted();
-        let errors = self.reasons.into_iter().map(|(line, errors)| LineError { line, message: joined(&errors) }).collect();
-        let answer = Accepted { accepted: self.accepted, rejected: self.rejected, errors, errors_omitted };
+        let errors = self
+            .reasons
+            .into_iter()
+            .map(|(line, errors)| LineError {
+                line,
+                message: joined(&errors),
+            })
+            .collect();
+        let answer = Accepted {
+            accepted: self.accepted,
+            rejected: self.rejected,
+            errors,
+            errors_omitted,
+        };
         Ok((StatusCode::ACCEPTED, Json(answer)).into_response())
     }
 
     fn nothing_accepted(&self, kind: BodyKind) -> Response {
         let problem = self.problem(kind);
         let status = problem.status();
-        let answer = NothingAccepted { problem, accepted: 0, rejected: self.rejected, errors_omitted: self.omitted() };
+        let answer = NothingAccepted {
+            problem,
+            accepted: 0,
+            rejected: self.rejected,
+            errors_omitted: self.omitted(),
+        };
         let mut response = (status, Json(answer)).into_response();
         response.headers_mut().insert(CONTENT_TYPE, PROBLEM_JSON);
         response
@@ -102,25 +119,37 @@ impl Outcome {
             return Problem::bad_request("the body holds no event").field("body", "empty");
         }
         let single = self.rejected == 1 && kind == BodyKind::Json;
-        let detail = if self.rejected == 1 { "the event cannot be taken" } else { "none of the events can be taken" };
-        self.reasons.iter().fold(Problem::bad_request(detail), |problem, (line, errors)| {
-            errors.iter().fold(problem, |problem, error| {
-                let field = match (single, error.field.as_str()) {
-                    (true, "") => "body".to_owned(),
-                    (true, field) => field.to_owned(),
-                    (false, "") => format!("line {line}"),
-                    (false, field) => format!("line {line}: {field}"),
-                };
-                problem.field(field, error.message.as_str())
+        let detail = if self.rejected == 1 {
+            "the event cannot be taken"
+        } else {
+            "none of the events can be taken"
+        };
+        self.reasons
+            .iter()
+            .fold(Problem::bad_request(detail), |problem, (line, errors)| {
+                errors.iter().fold(problem, |problem, error| {
+                    let field = match (single, error.field.as_str()) {
+                        (true, "") => "body".to_owned(),
+                        (true, field) => field.to_owned(),
+                        (false, "") => format!("line {line}"),
+                        (false, field) => format!("line {line}: {field}"),
+                    };
+                    problem.field(field, error.message.as_str())
+                })
             })
-        })
     }
 }
 
 fn joined(errors: &[FieldError]) -> String {
     let texts: Vec<String> = errors
         .iter()
-        .map(|FieldError { field, message }| if field.is_empty() { message.clone() } else { format!("{field}: {message}") })
+        .map(|FieldError { field, message }| {
+            if field.is_empty() {
+                message.clone()
+            } else {
+                format!("{field}: {message}")
+            }
+        })
         .collect();
     texts.join("; ")
 }

@@ -25,18 +25,36 @@ impl BodyKind {
     pub(super) fn of(headers: &HeaderMap, body: &[u8]) -> Result<Self, Problem> {
         let Some(value) = headers.get(CONTENT_TYPE) else {
             let first = without_mark(body).iter().find(|byte| !byte.is_ascii_whitespace());
-            return Ok(if matches!(first, Some(b'{' | b'[')) { Self::Json } else { Self::Text });
+            return Ok(if matches!(first, Some(b'{' | b'[')) {
+                Self::Json
+            } else {
+                Self::Text
+            });
         };
-        let essence = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+        let essence = value
+            .to_str()
+            .unwrap_or_default()
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim();
         let is = |names: &[&str]| names.iter().any(|name| essence.eq_ignore_ascii_case(name));
         if is(&["application/json"]) {
             Ok(Self::Json)
-        } else if is(&["application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"]) {
+        } else if is(&[
+            "application/x-ndjson",
+            "application/ndjson",
+            "application/jsonl",
+            "application/x-jsonlines",
+        ]) {
             Ok(Self::Ndjson)
         } else if is(&["text/plain"]) {
             Ok(Self::Text)
         } else {
-            Err(Problem::unsupported_media_type("the body's content type is not one that this route reads").field("content-type", ALLOWED))
+            Err(
+                Problem::unsupported_media_type("the body's content type is not one that this route reads")
+                    .field("content-type", ALLOWED),
+            )
         }
     }
 }

@@ -19,11 +19,18 @@ struct Fresh {
 
 impl FreshIds {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(Fresh { process: rand::random(), next: AtomicU64::new(0) }))
+        Self(Arc::new(Fresh {
+            process: rand::random(),
+            next: AtomicU64::new(0),
+        }))
     }
 
     fn next(&self) -> String {
-        format!("EVT-{:016x}-{:x}", self.0.process, self.0.next.fetch_add(1, Ordering::Relaxed))
+        format!(
+            "EVT-{:016x}-{:x}",
+            self.0.process,
+            self.0.next.fetch_add(1, Ordering::Relaxed)
+        )
     }
 }
 
@@ -50,7 +57,10 @@ impl Naming {
             return Err(Problem::bad_request("the request has a header that is not allowed")
                 .field("idempotency-key", "expected 1 to 255 visible ASCII characters"));
         }
-        Ok(Self::Keyed(derived_id("EVT", &[&sender.name, &String::from_utf8_lossy(key)])))
+        Ok(Self::Keyed(derived_id(
+            "EVT",
+            &[&sender.name, &String::from_utf8_lossy(key)],
+        )))
     }
 
     /// The name of the event on this line.

@@ -31,7 +31,10 @@ pub(super) fn read<F: FnMut(Vec<Record>) -> bool>(body: &[u8], admission: &mut A
 }
 
 /// Reads a body that must be one event.
-pub(super) fn read_one<F: FnMut(Vec<Record>) -> bool>(body: &[u8], admission: &mut Admission<F>) -> Result<(), Problem> {
+pub(super) fn read_one<F: FnMut(Vec<Record>) -> bool>(
+    body: &[u8],
+    admission: &mut Admission<F>,
+) -> Result<(), Problem> {
     let text = text(body)?;
     if !text.is_empty() {
         admission.json(1, text);
@@ -40,14 +43,21 @@ pub(super) fn read_one<F: FnMut(Vec<Record>) -> bool>(body: &[u8], admission: &m
 }
 
 fn text(body: &[u8]) -> Result<&str, Problem> {
-    std::str::from_utf8(without_mark(body)).map(str::trim_ascii).map_err(|error| {
-        Problem::bad_request("the body is not valid JSON").field("body", format!("not UTF-8 at byte {}", error.valid_up_to()))
-    })
+    std::str::from_utf8(without_mark(body))
+        .map(str::trim_ascii)
+        .map_err(|error| {
+            Problem::bad_request("the body is not valid JSON")
+                .field("body", format!("not UTF-8 at byte {}", error.valid_up_to()))
+        })
 }
 
 /// Reads a large body to its end before any of it is taken. A small one is taken as a whole, or not at all, without that.
 fn validate(text: &str) -> Result<(), serde_json::Error> {
-    if text.len() > INLINE_BYTES { serde_json::from_str(text).map(|IgnoredAny| ()) } else { Ok(()) }
+    if text.len() > INLINE_BYTES {
+        serde_json::from_str(text).map(|IgnoredAny| ())
+    } else {
+        Ok(())
+    }
 }
 
 fn to_end<'a, T>(

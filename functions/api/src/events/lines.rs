@@ -13,7 +13,10 @@ struct Lines<'a> {
 
 impl<'a> Lines<'a> {
     fn of(body: &'a [u8]) -> Self {
-        Self { rest: Some(without_mark(body)), number: 0 }
+        Self {
+            rest: Some(without_mark(body)),
+            number: 0,
+        }
     }
 }
 
@@ -46,7 +49,10 @@ pub(super) fn read_ndjson<F: FnMut(Vec<Record>) -> bool>(body: &[u8], admission:
         }
         match std::str::from_utf8(line) {
             Ok(text) => admission.json(number, text),
-            Err(error) => admission.unreadable(number, &format!("not UTF-8 at byte {} of the line", error.valid_up_to())),
+            Err(error) => admission.unreadable(
+                number,
+                &format!("not UTF-8 at byte {} of the line", error.valid_up_to()),
+            ),
         }
         if admission.stopped() {
             return;

@@ -3,7 +3,8 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use threatstream_backend::views::{DashboardStats, TimelinePoint};
 use threatstream_domain::{
-    Alert, BlockEntry, Claim, Execution, ExecutionStep, Ledger, Note, Original, RiskIndex, SimulationState, Threat, TimelineEntry, Timestamp, Triage,
+    Alert, BlockEntry, Claim, Execution, ExecutionStep, Ledger, Note, Original, RiskIndex, SimulationState, Threat,
+    TimelineEntry, Timestamp, Triage,
 };
 
 use super::*;
@@ -17,7 +18,11 @@ fn document() -> Value {
 /// Holds the schema to what the type really serialises to: the same names, and null only where the schema allows it.
 fn agree(document: &Value, name: &str, sample: &Value) {
     let schema = &document["components"]["schemas"][name];
-    let described: BTreeSet<&String> = schema["properties"].as_object().unwrap_or_else(|| panic!("{name} is not described")).keys().collect();
+    let described: BTreeSet<&String> = schema["properties"]
+        .as_object()
+        .unwrap_or_else(|| panic!("{name} is not described"))
+        .keys()
+        .collect();
     let real: BTreeSet<&String> = sample.as_object().unwrap().keys().collect();
     assert_eq!(described, real, "{name}");
     for (field, value) in sample.as_object().unwrap() {
@@ -49,8 +54,16 @@ fn a_threat_is_as_described() {
         "verdict": "", "model": "", "prompt_version": "", "prompt_tokens": 1, "output_tokens": 1, "cost_usd": 0.1, "latency_ms": 1, "claims": [],
     });
     agree(&document, "Triage", &sample::<Triage>(triage));
-    agree(&document, "Evidence", &sample::<threatstream_domain::Evidence>(json!({"field": "", "value": "", "rule_id": ""})));
-    agree(&document, "Original", &sample::<Original>(json!({"event_id": "", "timestamp": AT, "format": "", "raw": "", "truncated": true})));
+    agree(
+        &document,
+        "Evidence",
+        &sample::<threatstream_domain::Evidence>(json!({"field": "", "value": "", "rule_id": ""})),
+    );
+    agree(
+        &document,
+        "Original",
+        &sample::<Original>(json!({"event_id": "", "timestamp": AT, "format": "", "raw": "", "truncated": true})),
+    );
 }
 
 #[test]
@@ -62,8 +75,16 @@ fn an_alert_is_as_described() {
         "simulated": false, "status": "NEW", "notes": [], "timeline": [], "version": 0,
     });
     agree(&document, "Alert", &sample::<Alert>(alert));
-    agree(&document, "Note", &sample::<Note>(json!({"analyst_id": "", "at": AT, "text": ""})));
-    agree(&document, "TimelineEntry", &sample::<TimelineEntry>(json!({"at": AT, "by": "", "action": ""})));
+    agree(
+        &document,
+        "Note",
+        &sample::<Note>(json!({"analyst_id": "", "at": AT, "text": ""})),
+    );
+    agree(
+        &document,
+        "TimelineEntry",
+        &sample::<TimelineEntry>(json!({"at": AT, "by": "", "action": ""})),
+    );
 }
 
 #[test]
@@ -79,10 +100,24 @@ fn numbers_are_as_described() {
         threats_detected: 0,
     };
     agree(&document, "DashboardStats", &serde_json::to_value(stats).unwrap());
-    let point = TimelinePoint { timestamp: Timestamp::EPOCH, time: String::new(), risk: 0, risk_score: 0, threats_detected: 0 };
+    let point = TimelinePoint {
+        timestamp: Timestamp::EPOCH,
+        time: String::new(),
+        risk: 0,
+        risk_score: 0,
+        threats_detected: 0,
+    };
     agree(&document, "TimelinePoint", &serde_json::to_value(point).unwrap());
-    agree(&document, "RiskIndex", &sample::<RiskIndex>(json!({"value": 0, "level": "NORMAL", "trend": "STABLE", "last_updated": AT})));
-    agree(&document, "ThreatStats", &serde_json::to_value(threatstream_backend::ThreatStats::default()).unwrap());
+    agree(
+        &document,
+        "RiskIndex",
+        &sample::<RiskIndex>(json!({"value": 0, "level": "NORMAL", "trend": "STABLE", "last_updated": AT})),
+    );
+    agree(
+        &document,
+        "ThreatStats",
+        &serde_json::to_value(threatstream_backend::ThreatStats::default()).unwrap(),
+    );
     let line = json!({
         "topic": "", "partition": 0, "next_offset": 0, "low": 0, "high": 0, "clean": 0, "matched": 0, "dead_lettered": 0, "duplicate": 0, "stored": 0,
         "counted": 0, "suppressed": 0,
@@ -101,14 +136,23 @@ fn numbers_are_as_described() {
 #[test]
 fn what_other_functions_answer_is_as_described() {
     let document = document();
-    agree(&document, "SimulationState", &serde_json::to_value(SimulationState::idle()).unwrap());
+    agree(
+        &document,
+        "SimulationState",
+        &serde_json::to_value(SimulationState::idle()).unwrap(),
+    );
     let execution = json!({
         "execution_id": "", "playbook_id": "", "playbook_name": "", "threat_id": "", "status": "PENDING", "started_at": AT, "current_step": 0, "steps": [],
         "dry_run": false, "version": 0,
     });
     agree(&document, "Execution", &sample::<Execution>(execution));
-    agree(&document, "ExecutionStep", &sample::<ExecutionStep>(json!({"name": "", "action": "", "status": "RUNNING"})));
-    let entry = json!({"ip": "", "reason": "", "threat_id": "", "execution_id": "", "blocked_at": AT, "expires_at": AT});
+    agree(
+        &document,
+        "ExecutionStep",
+        &sample::<ExecutionStep>(json!({"name": "", "action": "", "status": "RUNNING"})),
+    );
+    let entry =
+        json!({"ip": "", "reason": "", "threat_id": "", "execution_id": "", "blocked_at": AT, "expires_at": AT});
     agree(&document, "BlockEntry", &sample::<BlockEntry>(entry));
 }
 
@@ -134,10 +178,22 @@ fn every_reference_leads_somewhere_and_every_route_can_fail() {
     let mut operations = BTreeSet::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
-            assert!(operation["responses"]["default"]["content"]["application/problem+json"].is_object(), "{method} {path}");
-            assert!(operation["summary"].is_string() && operation["tags"].is_array(), "{method} {path}");
-            assert!(operations.insert(operation["operationId"].to_string()), "{method} {path} has the name of another");
+            assert!(
+                operation["responses"]["default"]["content"]["application/problem+json"].is_object(),
+                "{method} {path}"
+            );
+            assert!(
+                operation["summary"].is_string() && operation["tags"].is_array(),
+                "{method} {path}"
+            );
+            assert!(
+                operations.insert(operation["operationId"].to_string()),
+                "{method} {path} has the name of another"
+            );
         }
     }
-    assert_eq!(document["components"]["schemas"]["Severity"]["enum"], json!(["INFO", "LOW", "MEDIUM", "HIGH", "CRITICAL"]));
+    assert_eq!(
+        document["components"]["schemas"]["Severity"]["enum"],
+        json!(["INFO", "LOW", "MEDIUM", "HIGH", "CRITICAL"])
+    );
 }

@@ -31,7 +31,20 @@ pub(crate) struct ThreatEvents {
     params(("id" = String, Path, description = "The threat's id")),
     responses((status = 200, body = ThreatEvents))
 )]
-pub(crate) async fn threat_events(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<Json<ThreatEvents>, Problem> {
-    let events = api.backends.store.originals(&id).await.map_err(failure::backend)?.ok_or_else(|| unknown(&id))?;
-    Ok(Json(ThreatEvents { threat_id: id, count: events.len(), events }))
+pub(crate) async fn threat_events(
+    State(api): State<Arc<Api>>,
+    Path(id): Path<String>,
+) -> Result<Json<ThreatEvents>, Problem> {
+    let events = api
+        .backends
+        .store
+        .originals(&id)
+        .await
+        .map_err(failure::backend)?
+        .ok_or_else(|| unknown(&id))?;
+    Ok(Json(ThreatEvents {
+        threat_id: id,
+        count: events.len(),
+        events,
+    }))
 }

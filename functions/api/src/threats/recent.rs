@@ -65,10 +65,22 @@ pub(crate) struct ThreatPage {
 
 /// Recent threats
 #[utoipa::path(get, path = "/api/threats/recent", tag = "threats", params(Recent), responses((status = 200, body = ThreatPage)))]
-pub(crate) async fn recent_threats(State(api): State<Arc<Api>>, Query(recent): Query<Recent>) -> Result<Json<ThreatPage>, Problem> {
+pub(crate) async fn recent_threats(
+    State(api): State<Arc<Api>>,
+    Query(recent): Query<Recent>,
+) -> Result<Json<ThreatPage>, Problem> {
     let query = recent.into_query()?;
-    let page = api.backends.store.threats(&query).await.map_err(|error| failure::listing(error, query.cursor.is_some()))?;
-    Ok(Json(ThreatPage { count: page.items.len(), threats: page.items, next_cursor: page.next_cursor }))
+    let page = api
+        .backends
+        .store
+        .threats(&query)
+        .await
+        .map_err(|error| failure::listing(error, query.cursor.is_some()))?;
+    Ok(Json(ThreatPage {
+        count: page.items.len(),
+        threats: page.items,
+        next_cursor: page.next_cursor,
+    }))
 }
 
 impl Recent {
@@ -108,7 +120,14 @@ mod tests {
 
     #[test]
     fn techniques() {
-        for (text, right) in [("T1110", true), ("T1110.001", true), ("t1110", false), ("T11", false), ("T1110.1", false), ("Té10", false)] {
+        for (text, right) in [
+            ("T1110", true),
+            ("T1110.001", true),
+            ("t1110", false),
+            ("T11", false),
+            ("T1110.1", false),
+            ("Té10", false),
+        ] {
             assert_eq!(is_technique(text), right, "{text}");
         }
     }

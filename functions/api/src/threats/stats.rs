@@ -13,5 +13,10 @@ use crate::openapi::schema;
 /// How many threats there are
 #[utoipa::path(get, path = "/api/threats/stats/summary", tag = "threats", responses((status = 200, body = schema::ThreatStats)))]
 pub(crate) async fn threat_statistics(State(api): State<Arc<Api>>) -> Result<Json<ThreatStats>, Problem> {
-    api.backends.store.threat_stats().await.map(Json).map_err(failure::backend)
+    api.backends
+        .store
+        .threat_stats()
+        .await
+        .map(Json)
+        .map_err(failure::backend)
 }

@@ -7,7 +7,13 @@ use serde_json::{Value, json};
 use crate::world::{Answer, World, alert};
 
 async fn step(world: &World, id: &str, step: &str, body: Value) -> Answer {
-    world.post(&format!("/api/alerts/{id}/{step}"), "application/json", body.to_string()).await
+    world
+        .post(
+            &format!("/api/alerts/{id}/{step}"),
+            "application/json",
+            body.to_string(),
+        )
+        .await
 }
 
 #[tokio::test]
@@ -16,21 +22,66 @@ async fn an_alert_is_worked_on_from_new_to_closed() {
     world.plant(Vec::new(), vec![alert(1)]).await;
     let id = alert(1).id;
     let active = world.get("/api/alerts/active").await.json();
-    assert_eq!((active["count"].clone(), active["alerts"][0]["status"].clone()), (json!(1), json!("NEW")));
+    assert_eq!(
+        (active["count"].clone(), active["alerts"][0]["status"].clone()),
+        (json!(1), json!("NEW"))
+    );
 
-    let answer = step(&world, &id, "acknowledge", json!({"analyst_id": "ana", "notes": "on it"})).await;
-    assert_eq!((answer.status.as_u16(), answer.headers["etag"].to_str().unwrap()), (200, "\"1\""));
+    let answer = step(
+        &world,
+        &id,
+        "acknowledge",
+        json!({"analyst_id": "ana", "notes": "on it"}),
+    )
+    .await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.headers["etag"].to_str().unwrap()),
+        (200, "\"1\"")
+    );
     assert_eq!(answer.json()["acknowledged_by"], "ana");
-    assert_eq!(step(&world, &id, "assign", json!({"analyst_id": "ana", "assignee": "bo"})).await.json()["assigned_to"], "bo");
-    assert_eq!(step(&world, &id, "investigate", json!({})).await.json()["status"], "INVESTIGATING");
-    assert_eq!(step(&world, &id, "notes", json!({"notes": "<b>x</b>"})).await.json()["notes"][1]["text"], "<b>x</b>");
+    assert_eq!(
+        step(&world, &id, "assign", json!({"analyst_id": "ana", "assignee": "bo"}))
+            .await
+            .json()["assigned_to"],
+        "bo"
+    );
+    assert_eq!(
+        step(&world, &id, "investigate", json!({})).await.json()["status"],
+        "INVESTIGATING"
+    );
+    assert_eq!(
+        step(&world, &id, "notes", json!({"notes": "<b>x</b>"})).await.json()["notes"][1]["text"],
+        "<b>x</b>"
+    );
 
     let backwards = step(&world, &id, "acknowledge", json!({"analyst_id": "ana"})).await;
-    assert_eq!((backwards.status.as_u16(), backwards.fields()), (409, vec!["status".to_owned()]));
-    let closed = step(&world, &id, "resolve", json!({"analyst_id": "bo", "resolution": "patched", "notes": "and tested"})).await.json();
-    assert_eq!((closed["status"].clone(), closed["resolution"].clone(), closed["version"].clone()), (json!("RESOLVED"), json!("RESOLVED"), json!(5)));
+    assert_eq!(
+        (backwards.status.as_u16(), backwards.fields()),
+        (409, vec!["status".to_owned()])
+    );
+    let closed = step(
+        &world,
+        &id,
+        "resolve",
+        json!({"analyst_id": "bo", "resolution": "patched", "notes": "and tested"}),
+    )
+    .await
+    .json();
+    assert_eq!(
+        (
+            closed["status"].clone(),
+            closed["resolution"].clone(),
+            closed["version"].clone()
+        ),
+        (json!("RESOLVED"), json!("RESOLVED"), json!(5))
+    );
     assert_eq!(closed["notes"][2]["text"], "patched\nand tested");
-    assert_eq!(step(&world, &id, "resolve", json!({"resolution": "FALSE_POSITIVE"})).await.status, 409);
+    assert_eq!(
+        step(&world, &id, "resolve", json!({"resolution": "FALSE_POSITIVE"}))
+            .await
+            .status,
+        409
+    );
     assert_eq!(world.get("/api/alerts/active").await.json()["count"], 0);
     assert_eq!(world.get(&format!("/api/alerts/{id}")).await.json(), closed);
 }
@@ -39,7 +90,9 @@ async fn an_alert_is_worked_on_from_new_to_closed() {
 async fn without_a_body_it_is_the_caller() {
     let world = World::new();
     world.plant(Vec::new(), vec![alert(1)]).await;
-    let request = Request::post(format!("/api/alerts/{}/acknowledge", alert(1).id)).body(Body::empty()).unwrap();
+    let request = Request::post(format!("/api/alerts/{}/acknowledge", alert(1).id))
+        .body(Body::empty())
+        .unwrap();
     assert_eq!(world.send(request).await.json()["acknowledged_by"], "local");
 }
 
@@ -68,9 +121,15 @@ async fn changes_at_once_are_all_kept() {
     let id = alert(1).id;
     let note = |text: &'static str| step(&world, &id, "notes", json!({ "notes": text }));
     let (a, b, c, d) = tokio::join!(note("a"), note("b"), note("c"), note("d"));
-    assert_eq!([a.status, b.status, c.status, d.status].map(|status| status.as_u16()), [200; 4]);
+    assert_eq!(
+        [a.status, b.status, c.status, d.status].map(|status| status.as_u16()),
+        [200; 4]
+    );
     let alert = world.get(&format!("/api/alerts/{id}")).await.json();
-    assert_eq!((alert["version"].clone(), alert["notes"].as_array().unwrap().len()), (json!(4), 4));
+    assert_eq!(
+        (alert["version"].clone(), alert["notes"].as_array().unwrap().len()),
+        (json!(4), 4)
+    );
 }
 
 #[tokio::test]
@@ -114,9 +173,22 @@ async fn what_analysts_send_is_checked() {
         ("resolve", json!({"resolution": 1}), 422, "resolution"),
     ] {
         let answer = step(&world, &id, name, body.clone()).await;
-        assert_eq!((answer.status.as_u16(), answer.fields()), (status, vec![field.to_owned()]), "{name} {body}");
+        assert_eq!(
+            (answer.status.as_u16(), answer.fields()),
+            (status, vec![field.to_owned()]),
+            "{name} {body}"
+        );
     }
-    assert_eq!(step(&world, "ALT-none", "acknowledge", json!({})).await.fields(), ["id"]);
-    assert_eq!(world.post(&format!("/api/alerts/{id}/resolve"), "text/plain", "{}").await.status, 415);
+    assert_eq!(
+        step(&world, "ALT-none", "acknowledge", json!({})).await.fields(),
+        ["id"]
+    );
+    assert_eq!(
+        world
+            .post(&format!("/api/alerts/{id}/resolve"), "text/plain", "{}")
+            .await
+            .status,
+        415
+    );
     assert_eq!(world.get(&format!("/api/alerts/{id}")).await.json()["version"], 0);
 }

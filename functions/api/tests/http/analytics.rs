@@ -29,10 +29,22 @@ async fn nothing_measured_is_nothing_shown() {
     }
     "#);
     assert_eq!(summary["risk_timeline"].as_array().unwrap().len(), 60);
-    assert_eq!(world.get("/api/analytics/dashboard").await.json(), summary["dashboard_stats"]);
-    assert_eq!(world.get("/api/analytics/risk-index").await.json(), summary["risk_index"]);
-    assert_eq!(world.get("/api/analytics/timeline").await.json()["timeline"], summary["risk_timeline"]);
-    assert_eq!(world.get("/api/threats/stats/summary").await.json(), summary["threat_stats"]);
+    assert_eq!(
+        world.get("/api/analytics/dashboard").await.json(),
+        summary["dashboard_stats"]
+    );
+    assert_eq!(
+        world.get("/api/analytics/risk-index").await.json(),
+        summary["risk_index"]
+    );
+    assert_eq!(
+        world.get("/api/analytics/timeline").await.json()["timeline"],
+        summary["risk_timeline"]
+    );
+    assert_eq!(
+        world.get("/api/threats/stats/summary").await.json(),
+        summary["threat_stats"]
+    );
 }
 
 #[tokio::test]
@@ -40,14 +52,22 @@ async fn the_ledger_counts_what_was_handed_in() {
     let world = World::new();
     world.post("/api/events", "text/plain", "a\nb\nc").await;
     let ledger = world.get("/api/analytics/ledger").await.json();
-    assert_eq!((ledger["pending"].clone(), ledger["match"]["ingested"].clone()), (json!(3), json!(0)));
+    assert_eq!(
+        (ledger["pending"].clone(), ledger["match"]["ingested"].clone()),
+        (json!(3), json!(0))
+    );
     let raw = world.backends.topics.raw.clone();
     for (partition, marks) in (0..).zip(world.backends.log.watermarks(&raw).await.unwrap()) {
-        world.commit(&raw, partition, marks.high, Vec::new(), Vec::new(), 0).await;
+        world
+            .commit(&raw, partition, marks.high, Vec::new(), Vec::new(), 0)
+            .await;
     }
     let ledger = world.get("/api/analytics/ledger").await.json();
     assert_eq!(ledger["pending"], 0);
-    assert_eq!(ledger["match"], json!({"ingested": 3, "clean": 3, "matched": 0, "duplicate": 0, "dead_lettered": 0, "lost": 0}));
+    assert_eq!(
+        ledger["match"],
+        json!({"ingested": 3, "clean": 3, "matched": 0, "duplicate": 0, "dead_lettered": 0, "lost": 0})
+    );
 }
 
 #[tokio::test]
@@ -55,6 +75,9 @@ async fn a_ticket_is_the_callers() {
     let world = World::new();
     let ticket = world.post("/api/ws-ticket", "application/json", "").await.json();
     assert_eq!(ticket["expires_in"], 60);
-    let principal = world.tickets.verify(ticket["ticket"].as_str().unwrap(), now().as_millis()).unwrap();
+    let principal = world
+        .tickets
+        .verify(ticket["ticket"].as_str().unwrap(), now().as_millis())
+        .unwrap();
     assert_eq!((&*principal.name, principal.role), ("local", Role::Admin));
 }

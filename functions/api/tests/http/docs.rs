@@ -5,7 +5,13 @@ use http::Request;
 use crate::world::World;
 
 /// Routes of other functions, which their own tests hold to the document.
-const ELSEWHERE: [&str; 5] = ["/api/simulation/", "/api/playbooks", "/api/blocklist", "/tasks/", "/ws/live"];
+const ELSEWHERE: [&str; 5] = [
+    "/api/simulation/",
+    "/api/playbooks",
+    "/api/blocklist",
+    "/tasks/",
+    "/ws/live",
+];
 
 #[tokio::test]
 async fn every_documented_route_of_ours_answers() {
@@ -18,7 +24,9 @@ async fn every_documented_route_of_ours_answers() {
             continue;
         }
         for method in item.as_object().unwrap().keys() {
-            let request = Request::builder().method(method.to_uppercase().as_str()).uri(path.replace("{id}", "none"));
+            let request = Request::builder()
+                .method(method.to_uppercase().as_str())
+                .uri(path.replace("{id}", "none"));
             let answer = world.send(request.body(axum::body::Body::empty()).unwrap()).await;
             let routed = answer.status != 405 && (answer.status != 404 || answer.fields() == ["id"]);
             assert!(routed, "{method} {path}: {}", answer.status);
@@ -40,9 +48,16 @@ async fn pages_fetch_nothing_from_elsewhere() {
     ] {
         let answer = world.get(path).await;
         assert_eq!(answer.status, 200, "{path}");
-        assert!(answer.headers["content-type"].to_str().unwrap().contains(kind), "{path}: {:?}", answer.headers);
+        assert!(
+            answer.headers["content-type"].to_str().unwrap().contains(kind),
+            "{path}: {:?}",
+            answer.headers
+        );
         let policy = answer.headers["content-security-policy"].to_str().unwrap();
-        assert!(policy.starts_with("default-src 'none'") && !policy.contains("http"), "{path}");
+        assert!(
+            policy.starts_with("default-src 'none'") && !policy.contains("http"),
+            "{path}"
+        );
         if kind == "text/html" {
             let page = String::from_utf8(answer.body).unwrap();
             assert!(!page.contains("http:") && !page.contains("https:"), "{page}");

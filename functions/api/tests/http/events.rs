@@ -47,10 +47,14 @@ async fn an_envelope_holds_who_sent_what_and_when() {
 #[tokio::test]
 async fn bad_lines_are_named_and_the_rest_is_taken() {
     let world = World::new();
-    let mut lines: Vec<String> = (1..=10).map(|n| json!({"event_id": format!("e{n}"), "event_type": "login"}).to_string()).collect();
+    let mut lines: Vec<String> = (1..=10)
+        .map(|n| json!({"event_id": format!("e{n}"), "event_type": "login"}).to_string())
+        .collect();
     lines[6] = "{\"event_type\": ".to_owned();
     lines[8] = json!({"event_type": "login", "destination_port": 99_999_999}).to_string();
-    let answer = world.post("/api/events", "application/x-ndjson", lines.join("\n")).await;
+    let answer = world
+        .post("/api/events", "application/x-ndjson", lines.join("\n"))
+        .await;
     insta::assert_json_snapshot!(answer.json(), @r#"
     {
       "accepted": 8,
@@ -76,9 +80,19 @@ async fn arrays_and_cloudtrail_files_are_split_and_keep_their_text() {
     let world = World::new();
     let body = "\u{feff} [ {\"event_type\":\"a\" ,\n \"n\":1.0}, 7, {\"event_id\":\"b\",\"event_type\":\"b\"} ] ";
     let answer = world.post("/api/events", "application/json", body).await;
-    assert_eq!((answer.status.as_u16(), answer.json()["accepted"].clone(), answer.json()["errors"][0]["line"].clone()), (202, json!(2), json!(2)));
+    assert_eq!(
+        (
+            answer.status.as_u16(),
+            answer.json()["accepted"].clone(),
+            answer.json()["errors"][0]["line"].clone()
+        ),
+        (202, json!(2), json!(2))
+    );
     let file = r#"{"Records": [{"eventVersion":"1.08","eventID":"11111111-aaaa","eventSource":"iam.amazonaws.com","eventName":"CreateUser"}]}"#;
-    assert_eq!(world.post("/api/events", "application/json", file).await.json()["accepted"], 1);
+    assert_eq!(
+        world.post("/api/events", "application/json", file).await.json()["accepted"],
+        1
+    );
     let events = world.events().await;
     assert_eq!(events[0].1, "{\"event_type\":\"a\" ,\n \"n\":1.0}");
     assert_eq!(events[1].0, "b");
@@ -130,7 +144,9 @@ async fn gzip_is_understood() {
 async fn without_a_content_type_the_first_byte_tells() {
     let world = World::new();
     for (body, accepted) in [("[{\"event_type\":\"a\"},{\"event_type\":\"b\"}]", 2), (SSH, 1)] {
-        let answer = world.send(Request::post("/api/events").body(Body::from(body)).unwrap()).await;
+        let answer = world
+            .send(Request::post("/api/events").body(Body::from(body)).unwrap())
+            .await;
         assert_eq!(answer.json()["accepted"], accepted, "{body}");
     }
 }
@@ -142,9 +158,24 @@ async fn a_large_body_goes_in_chunks_and_in_order() {
     let answer = world.post("/api/events", "text/plain", lines.join("\n")).await;
     assert_eq!(answer.json(), json!({"accepted": 20_000, "rejected": 0, "errors": []}));
     let array = format!("[{}]", vec!["{\"event_type\":\"a\"}"; 2000].join(","));
-    assert_eq!(world.post("/api/events", "application/json", array.clone()).await.json()["accepted"], 2000);
-    let answer = world.post("/api/events", "application/json", &*format!("{}x", &array[..array.len() - 1]).leak()).await;
-    assert_eq!((answer.status.as_u16(), answer.fields()), (400, vec!["body".to_owned()]));
+    assert_eq!(
+        world
+            .post("/api/events", "application/json", array.clone())
+            .await
+            .json()["accepted"],
+        2000
+    );
+    let answer = world
+        .post(
+            "/api/events",
+            "application/json",
+            &*format!("{}x", &array[..array.len() - 1]).leak(),
+        )
+        .await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.fields()),
+        (400, vec!["body".to_owned()])
+    );
     let events = world.events().await;
     assert_eq!(events.len(), 22_000, "nothing of a broken document is taken");
     assert!(events.iter().zip(&lines).all(|((_, raw), line)| raw == line));
@@ -155,7 +186,14 @@ async fn at_most_a_hundred_errors_are_listed() {
     let world = World::new();
     let body = format!("{}{{\"event_type\":\"a\"}}", "x\n".repeat(150));
     let json = world.post("/api/events", "application/x-ndjson", body).await.json();
-    assert_eq!((json["rejected"].clone(), json["errors"].as_array().unwrap().len(), json["errors_omitted"].clone()), (json!(150), 100, json!(50)));
+    assert_eq!(
+        (
+            json["rejected"].clone(),
+            json["errors"].as_array().unwrap().len(),
+            json["errors_omitted"].clone()
+        ),
+        (json!(150), 100, json!(50))
+    );
 }
 
 #[tokio::test]

@@ -33,9 +33,16 @@ async fn every_part_is_probed() {
 
 #[tokio::test]
 async fn rules_that_match_nothing_are_down() {
-    let world = World::with(Config::default(), Arc::new(|| Err("the known attack was not matched".to_owned())), |options| options);
+    let world = World::with(
+        Config::default(),
+        Arc::new(|| Err("the known attack was not matched".to_owned())),
+        |options| options,
+    );
     let answer = world.get("/api/health").await;
-    assert_eq!((answer.status.as_u16(), answer.json()["services"]["rules"].clone()), (503, json!("down")));
+    assert_eq!(
+        (answer.status.as_u16(), answer.json()["services"]["rules"].clone()),
+        (503, json!("down"))
+    );
     assert_eq!(answer.json()["status"], "unhealthy");
 }
 
@@ -46,9 +53,14 @@ async fn a_loss_is_told() {
     let raw = world.backends.topics.raw.clone();
     let marks = world.backends.log.watermarks(&raw).await.unwrap();
     let (partition, marks) = (0..).zip(marks).find(|(_, marks)| marks.high > 0).unwrap();
-    world.commit(&raw, partition, marks.high, Vec::new(), Vec::new(), 1).await;
+    world
+        .commit(&raw, partition, marks.high, Vec::new(), Vec::new(), 1)
+        .await;
     let answer = world.get("/api/health").await;
-    assert_eq!((answer.status.as_u16(), answer.json()["status"].clone()), (200, json!("degraded")));
+    assert_eq!(
+        (answer.status.as_u16(), answer.json()["status"].clone()),
+        (200, json!("degraded"))
+    );
     assert_eq!(answer.json()["services"]["event_log"], "degraded");
 }
 
@@ -76,6 +88,15 @@ async fn the_root_says_where_things_are_if_it_is_ours() {
       "version": "0"
     }
     "#);
-    let config = Config { mount_root: false, ..Config::default() };
-    assert_eq!(World::with(config, good_rules(), |options| options).get("/").await.status, 404);
+    let config = Config {
+        mount_root: false,
+        ..Config::default()
+    };
+    assert_eq!(
+        World::with(config, good_rules(), |options| options)
+            .get("/")
+            .await
+            .status,
+        404
+    );
 }

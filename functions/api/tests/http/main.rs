@@ -1,7 +1,5 @@
 //! The API through its real router, on a real store.
 
-#![expect(clippy::unwrap_used, reason = "a test may")]
-
 mod alerts;
 mod analytics;
 mod docs;

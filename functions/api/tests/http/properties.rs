@@ -24,7 +24,9 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
 
 fn non_blank_lines(body: &[u8]) -> u64 {
     let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
-    body.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).count() as u64
+    body.split(|byte| *byte == b'\n')
+        .filter(|line| !line.trim_ascii().is_empty())
+        .count() as u64
 }
 
 proptest! {

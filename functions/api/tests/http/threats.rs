@@ -12,7 +12,11 @@ async fn pages_go_from_the_newest_to_the_oldest() {
     let mut path = "/api/threats/recent?limit=2".to_owned();
     loop {
         let json = world.get(&path).await.json();
-        let ids = json["threats"].as_array().unwrap().iter().map(|threat| threat["id"].as_str().unwrap().to_owned());
+        let ids = json["threats"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|threat| threat["id"].as_str().unwrap().to_owned());
         let before = seen.len();
         seen.extend(ids);
         assert_eq!(json["count"], seen.len() - before);
@@ -49,7 +53,12 @@ async fn filters_narrow_the_list() {
         ("?q=&cursor=", 5),
     ] {
         let answer = world.get(&format!("/api/threats/recent{query}")).await;
-        assert_eq!((answer.status.as_u16(), answer.json()["count"].clone()), (200, json!(count)), "{query}: {}", answer.json());
+        assert_eq!(
+            (answer.status.as_u16(), answer.json()["count"].clone()),
+            (200, json!(count)),
+            "{query}: {}",
+            answer.json()
+        );
     }
 }
 

@@ -9,8 +9,12 @@ use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::Value;
 use threatstream_api::{Config, Dependencies, RuleSummary, RulesProbe, build};
-use threatstream_backend::{AlertWrite, Backends, Checkpoint, Commit, LoggedRecord, NewThreat, PartitionId, StateChange};
-use threatstream_domain::{AlertGroup, AuditRef, Clock, Original, Priority, Severity, Tally, Threat, ThreatType, Timestamp};
+use threatstream_backend::{
+    AlertWrite, Backends, Checkpoint, Commit, LoggedRecord, NewThreat, PartitionId, StateChange,
+};
+use threatstream_domain::{
+    AlertGroup, AuditRef, Clock, Original, Priority, Severity, Tally, Threat, ThreatType, Timestamp,
+};
 use threatstream_embedded::Options;
 use threatstream_runtime::{ServeConfig, Tickets, app};
 use tower::ServiceExt;
@@ -31,16 +35,25 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("{}: {}", self.status, String::from_utf8_lossy(&self.body)))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|_| panic!("{}: {}", self.status, String::from_utf8_lossy(&self.body)))
     }
 
     /// The fields that a problem names.
     pub(crate) fn fields(&self) -> Vec<String> {
-        assert_eq!(self.headers["content-type"], "application/problem+json", "{}", String::from_utf8_lossy(&self.body));
+        assert_eq!(
+            self.headers["content-type"],
+            "application/problem+json",
+            "{}",
+            String::from_utf8_lossy(&self.body)
+        );
         let json = self.json();
         assert_eq!(json["status"], self.status.as_u16());
         let errors = json["errors"].as_array().cloned().unwrap_or_default();
-        errors.iter().map(|error| error["field"].as_str().unwrap().to_owned()).collect()
+        errors
+            .iter()
+            .map(|error| error["field"].as_str().unwrap().to_owned())
+            .collect()
     }
 }
 
@@ -50,7 +63,13 @@ pub(crate) fn now() -> Timestamp {
 }
 
 pub(crate) fn good_rules() -> RulesProbe {
-    Arc::new(|| Ok(RuleSummary { loaded: 25, set_aside: 0, rules_hash: "0".repeat(64) }))
+    Arc::new(|| {
+        Ok(RuleSummary {
+            loaded: 25,
+            set_aside: 0,
+            rules_hash: "0".repeat(64),
+        })
+    })
 }
 
 impl World {
@@ -65,17 +84,35 @@ impl World {
         chosen.clock = clock.clone();
         let backends = threatstream_embedded::open(chosen).unwrap().backends();
         let tickets = Tickets::with_key(b"a key of the tests");
-        let dependencies = Dependencies { backends: backends.clone(), clock: clock.clone(), rules, tickets: tickets.clone() };
-        let serve = ServeConfig { rate_limit_requests: 0, ..ServeConfig::local() };
+        let dependencies = Dependencies {
+            backends: backends.clone(),
+            clock: clock.clone(),
+            rules,
+            tickets: tickets.clone(),
+        };
+        let serve = ServeConfig {
+            rate_limit_requests: 0,
+            ..ServeConfig::local()
+        };
         let app = app(build(config, dependencies), &serve);
-        Self { app, backends, clock, tickets, _folder: folder }
+        Self {
+            app,
+            backends,
+            clock,
+            tickets,
+            _folder: folder,
+        }
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         let response = self.app.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes().to_vec();
-        Answer { status: parts.status, headers: parts.headers, body }
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body,
+        }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -83,7 +120,13 @@ impl World {
     }
 
     pub(crate) async fn post(&self, path: &str, kind: &str, body: impl Into<Body>) -> Answer {
-        self.send(Request::post(path).header("content-type", kind).body(body.into()).unwrap()).await
+        self.send(
+            Request::post(path)
+                .header("content-type", kind)
+                .body(body.into())
+                .unwrap(),
+        )
+        .await
     }
 
     /// Every record of a topic so far, in the order of their appending.
@@ -110,21 +153,50 @@ impl World {
             assert_eq!(envelope["event_id"], record.key.as_str());
             (record.key, envelope["raw"].as_str().unwrap().to_owned())
         };
-        self.records(&self.backends.topics.raw).await.into_iter().map(read).collect()
+        self.records(&self.backends.topics.raw)
+            .await
+            .into_iter()
+            .map(read)
+            .collect()
     }
 
     /// Commits results to a partition, as the analyzer does.
-    pub(crate) async fn commit(&self, topic: &str, partition: u32, next_offset: u64, threats: Vec<Threat>, alerts: Vec<AlertGroup>, lost: u64) {
-        let id = PartitionId { topic: topic.to_owned(), partition };
+    pub(crate) async fn commit(
+        &self,
+        topic: &str,
+        partition: u32,
+        next_offset: u64,
+        threats: Vec<Threat>,
+        alerts: Vec<AlertGroup>,
+        lost: u64,
+    ) {
+        let id = PartitionId {
+            topic: topic.to_owned(),
+            partition,
+        };
         let partitions = self.backends.log.partitions(topic).await.unwrap();
         let now = self.clock.now();
-        let checkpoint: Checkpoint =
-            self.backends.store.acquire(&id, partitions, "test", Duration::from_secs(60), now).await.unwrap().unwrap();
+        let checkpoint: Checkpoint = self
+            .backends
+            .store
+            .acquire(&id, partitions, "test", Duration::from_secs(60), now)
+            .await
+            .unwrap()
+            .unwrap();
         let read = next_offset - checkpoint.next_offset;
-        let tally = Tally { clean: read, ..Tally::default() };
+        let tally = Tally {
+            clean: read,
+            ..Tally::default()
+        };
         let originals = |threat: &Threat| {
             let raw = "Mar 27 <b>raw</b> \u{1b}[31m".to_owned();
-            vec![Original { event_id: threat.event_id.clone(), timestamp: now, format: "syslog".to_owned(), raw, truncated: false }]
+            vec![Original {
+                event_id: threat.event_id.clone(),
+                timestamp: now,
+                format: "syslog".to_owned(),
+                raw,
+                truncated: false,
+            }]
         };
         let commit = Commit {
             owner_epoch: checkpoint.owner_epoch,
@@ -132,11 +204,27 @@ impl World {
             next_offset,
             batch_id: format!("{topic}/{partition}/{next_offset}/{}", checkpoint.owner_epoch),
             unpublished: Vec::new(),
-            tally: if topic == self.backends.topics.raw { tally } else { Tally { stored: read, ..Tally::default() } },
+            tally: if topic == self.backends.topics.raw {
+                tally
+            } else {
+                Tally {
+                    stored: read,
+                    ..Tally::default()
+                }
+            },
             lost,
             minutes: Vec::new(),
-            threats: threats.into_iter().map(|threat| NewThreat { originals: originals(&threat), threat }).collect(),
-            alerts: alerts.into_iter().map(|group| AlertWrite { group, case_version: 0 }).collect(),
+            threats: threats
+                .into_iter()
+                .map(|threat| NewThreat {
+                    originals: originals(&threat),
+                    threat,
+                })
+                .collect(),
+            alerts: alerts
+                .into_iter()
+                .map(|group| AlertWrite { group, case_version: 0 })
+                .collect(),
             state: StateChange::default(),
             frames: Vec::new(),
             now,
@@ -147,7 +235,8 @@ impl World {
 
     /// Stores threats and alerts that no event stands behind.
     pub(crate) async fn plant(&self, threats: Vec<Threat>, alerts: Vec<AlertGroup>) {
-        self.commit(&self.backends.topics.matches.clone(), 0, 0, threats, alerts, 0).await;
+        self.commit(&self.backends.topics.matches.clone(), 0, 0, threats, alerts, 0)
+            .await;
     }
 }
 
@@ -156,7 +245,11 @@ pub(crate) fn threat(number: u32) -> Threat {
         id: format!("THR-{number:020x}"),
         event_id: format!("event-{number}"),
         timestamp: now(),
-        severity: if number.is_multiple_of(2) { Severity::High } else { Severity::Low },
+        severity: if number.is_multiple_of(2) {
+            Severity::High
+        } else {
+            Severity::Low
+        },
         threat_type: ThreatType::BruteForce,
         risk_score: 80,
         source_ip: Some("203.0.113.7".to_owned()),
@@ -180,7 +273,11 @@ pub(crate) fn threat(number: u32) -> Threat {
         rule_ids: vec!["a".to_owned()],
         rules_hash: "0".repeat(64),
         event_count: 20,
-        evidence: vec![threatstream_domain::Evidence { field: "message".to_owned(), value: "Failed".to_owned(), rule_id: "a".to_owned() }],
+        evidence: vec![threatstream_domain::Evidence {
+            field: "message".to_owned(),
+            value: "Failed".to_owned(),
+            rule_id: "a".to_owned(),
+        }],
         auto_blocked: false,
         simulated: false,
         processing_time_ms: 1.5,

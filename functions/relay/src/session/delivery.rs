@@ -9,9 +9,12 @@ use tracing::warn;
 
 use super::{Ending, Mode, Session};
 use crate::catch_up::{CatchUp, Step};
+use crate::filter::Filter;
 use crate::message::{self, Refusal};
+use crate::relay::Relay;
 use crate::request::Resume;
 use crate::ring::{Position, Taken};
+use crate::segment::View;
 use crate::seq::{Seq, Told};
 use crate::wire::{Chunks, CloseCode};
 
@@ -183,23 +186,40 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Session<Io> {
             return Ok(false);
         };
         let told = Told { epoch: head.epoch, seq };
-        let mode = match relay.ring.locate(&told.seq) {
-            Some(position) => Mode::Live(position),
-            None => match CatchUp::begin(&relay, Arc::clone(&told.epoch), told.seq.clone(), None).await {
-                Ok(Some(catch_up)) => Mode::CatchUp(Box::new(catch_up)),
-                Ok(None) => Mode::Resync("history is gone"),
+        let filter = self.subscription.filter();
+        let (mode, missed) = match relay.ring.locate(&told.seq) {
+            Some(position) => (Mode::Live(position), None),
+            None => match missed(&relay, &told, filter).await {
+                Ok(Ok((catch_up, missed))) => (Mode::CatchUp(Box::new(catch_up)), missed),
+                Ok(Err(reason)) => {
+                    self.mode = Mode::Resync(reason);
+                    return Ok(false);
+                }
                 Err(error) => return self.feed_failed(&error).await,
             },
         };
-        if !matches!(mode, Mode::Resync(_)) {
-            relay.meters.resumes.inc();
-            let now = relay.dependencies.clock.now();
-            self.say(&message::placed("resumed", None::<()>, &told.seq, &told.epoch, now))
-                .await?;
-            self.told = Some(told);
+        relay.meters.resumes.inc();
+        let now = relay.dependencies.clock.now();
+        let resumed = message::placed("resumed", None::<()>, &told.seq, &told.epoch, now);
+        self.told = Some(told);
+        self.say(&resumed).await?;
+        if let Some(view) = missed {
+            self.hand_over(view).await?;
         }
         self.mode = mode;
         Ok(false)
+    }
+
+    async fn hand_over(&mut self, view: View) -> Result<(), Ending> {
+        if view.bytes.is_empty() {
+            return Ok(());
+        }
+        let meters = &self.relay().meters;
+        meters.frames.inc_by(view.frames as u64);
+        meters.bytes.inc_by(view.bytes.len() as u64);
+        let mut chunks = Chunks::default();
+        chunks.push(view.bytes);
+        self.write(chunks).await
     }
 
     async fn catch_up(&mut self) -> Result<bool, Ending> {
@@ -232,13 +252,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Session<Io> {
             Ok(Step::Nonsense) => self.mode = Mode::Resync("the place is unknown"),
             Ok(Step::Missed(view)) => {
                 let seq = catch_up.seq();
-                if !view.bytes.is_empty() {
-                    relay.meters.frames.inc_by(view.frames as u64);
-                    relay.meters.bytes.inc_by(view.bytes.len() as u64);
-                    let mut chunks = Chunks::default();
-                    chunks.push(view.bytes);
-                    self.write(chunks).await?;
-                }
+                self.hand_over(view).await?;
                 if let Some(told) = &mut self.told {
                     told.seq = seq;
                 }
@@ -259,4 +273,23 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Session<Io> {
         tokio::time::sleep(RETRY).await;
         Ok(false)
     }
+}
+
+/// Begins to read what a client missed. A client that claims part of a record is given the rest of it first, to see whether that can
+/// be; the inner error is the reason why it has to start anew.
+async fn missed(
+    relay: &Relay,
+    told: &Told,
+    filter: Filter,
+) -> Result<Result<(CatchUp, Option<View>), &'static str>, BackendError> {
+    let Some(mut catch_up) = CatchUp::begin(relay, Arc::clone(&told.epoch), told.seq.clone(), None).await? else {
+        return Ok(Err("history is gone"));
+    };
+    if told.seq.taken == 0 {
+        return Ok(Ok((catch_up, None)));
+    }
+    Ok(match catch_up.step(relay, filter).await? {
+        Step::Missed(view) => Ok((catch_up, Some(view))),
+        Step::Nothing | Step::Nonsense => Err("the place is unknown"),
+    })
 }

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use threatstream_relay::Config;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Error;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 use crate::rig::{PATIENCE, Rig};
 
@@ -76,4 +78,15 @@ async fn a_shutdown_closes_every_socket_in_order() {
     let ((), codes) = tokio::join!(rig.stop(), codes);
     assert_eq!(codes, (1001, 1001));
     assert!(started.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_brings_a_ticket_is_answered_with_the_subprotocol() {
+    let rig = Rig::new(Config::default()).await;
+    let mut request = format!("ws://{}/ws/live", rig.address).into_client_request().unwrap();
+    let offered = "threatstream.v1, ticket.abc.def".parse().unwrap();
+    request.headers_mut().insert("sec-websocket-protocol", offered);
+    let (_socket, response) = connect_async(request).await.unwrap();
+    assert_eq!(response.headers()["sec-websocket-protocol"], "threatstream.v1");
+    rig.stop().await;
 }

@@ -201,7 +201,7 @@ impl<'e> Run<'e> {
     async fn save(&mut self, next: Execution, effects: &[Effect], now: Timestamp) -> Result<Progress, RunError> {
         let store = self.engine.store();
         if let Some(saved) = store.save_execution(&next, effects, now).await? {
-            tracing::info!(
+            tracing::debug!(
                 execution_id = saved.execution_id,
                 playbook_id = saved.playbook_id,
                 threat_id = saved.threat_id,

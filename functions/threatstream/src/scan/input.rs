@@ -35,7 +35,7 @@ fn read_named(shown: &str, name: &str, file: File, sink: &mut Sink<'_>) -> anyho
         for at in 0..archive.len() {
             let entry = archive.by_index(at)?;
             if entry.is_file() {
-                let inner = entry.name().to_owned();
+                let inner = entry.name()?.into_owned();
                 read_plain(
                     &format!("{shown}:{inner}"),
                     &inner.to_lowercase(),

@@ -40,7 +40,7 @@ impl Printer {
             Output::Table => {
                 let mut table = Table::new();
                 table
-                    .load_preset(presets::UTF8_HORIZONTAL_ONLY)
+                    .load_preset(presets::UTF8_FULL_CONDENSED)
                     .set_content_arrangement(ContentArrangement::Dynamic);
                 table.set_header(COLUMNS);
                 Form::Table(Box::new(table))

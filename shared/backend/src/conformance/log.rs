@@ -36,7 +36,9 @@ async fn read(reader: &mut dyn LogReader, wanted: usize) -> BTreeMap<u32, Vec<Lo
 }
 
 fn numbered(count: usize) -> Vec<Record> {
-    (0..count).map(|at| record(&format!("key-{}", at % 17), &format!("value {at}"))).collect()
+    (0..count)
+        .map(|at| record(&format!("key-{}", at % 17), &format!("value {at}")))
+        .collect()
 }
 
 /// Records lie in their partitions in the order given, at the positions that the append said.
@@ -45,7 +47,10 @@ pub async fn appends_keep_order(log: Arc<dyn EventLog>, prefix: &str) {
     let mut reader = everything_from(&*log, &topic).await;
     let records = numbered(500);
     let mut positions = Vec::new();
-    for (chunk, durability) in records.chunks(100).zip([Durability::Promised, Durability::Redoable].into_iter().cycle()) {
+    for (chunk, durability) in records
+        .chunks(100)
+        .zip([Durability::Promised, Durability::Redoable].into_iter().cycle())
+    {
         positions.extend(log.append(&topic, chunk.to_vec(), durability).await.unwrap());
     }
     let read = read(&mut *reader, records.len()).await;
@@ -55,7 +60,11 @@ pub async fn appends_keep_order(log: Arc<dyn EventLog>, prefix: &str) {
     }
     for (partition, records) in &read {
         let offsets: Vec<u64> = records.iter().map(|record| record.offset).collect();
-        assert_eq!(offsets, (0..records.len() as u64).collect::<Vec<_>>(), "of partition {partition}");
+        assert_eq!(
+            offsets,
+            (0..records.len() as u64).collect::<Vec<_>>(),
+            "of partition {partition}"
+        );
         let numbers: Vec<usize> = records
             .iter()
             .map(|record| std::str::from_utf8(&record.value[6..]).unwrap().parse().unwrap())
@@ -95,7 +104,10 @@ pub async fn records_come_back_as_given(log: Arc<dyn EventLog>, prefix: &str) {
     let read = read(&mut *reader, given.len()).await;
     for (given, position) in given.iter().zip(positions) {
         let logged = &read[&position.partition][usize::try_from(position.offset).unwrap()];
-        assert_eq!((&logged.key, &logged.value, &logged.headers), (&given.key, &given.value, &given.headers));
+        assert_eq!(
+            (&logged.key, &logged.value, &logged.headers),
+            (&given.key, &given.value, &given.headers)
+        );
     }
 }
 
@@ -113,7 +125,11 @@ pub async fn concurrent_appends_lose_nothing(log: Arc<dyn EventLog>, prefix: &st
                     .map(|at| record(&format!("{caller}-{at}"), &format!("{caller}/{round}/{at}")))
                     .collect();
                 let positions = log.append(&topic, records.clone(), Durability::Promised).await.unwrap();
-                told.extend(positions.into_iter().zip(records.into_iter().map(|record| record.value)));
+                told.extend(
+                    positions
+                        .into_iter()
+                        .zip(records.into_iter().map(|record| record.value)),
+                );
             }
             told
         });
@@ -124,7 +140,10 @@ pub async fn concurrent_appends_lose_nothing(log: Arc<dyn EventLog>, prefix: &st
     let places: HashSet<_> = told.iter().map(|(position, _)| *position).collect();
     assert_eq!(places.len(), told.len(), "two records were told the same position");
     for (position, value) in told {
-        assert_eq!(read[&position.partition][usize::try_from(position.offset).unwrap()].value, value);
+        assert_eq!(
+            read[&position.partition][usize::try_from(position.offset).unwrap()].value,
+            value
+        );
     }
 }
 
@@ -148,11 +167,20 @@ pub async fn a_reader_starts_where_it_is_told(log: Arc<dyn EventLog>, prefix: &s
     let partition = log.append(&topic, records, Durability::Promised).await.unwrap()[0].partition;
     let mut reader = log.open(&topic, &[(partition, 25)]).await.unwrap();
     let part = read(&mut *reader, 5).await;
-    assert_eq!(part[&partition].iter().map(|record| record.offset).collect::<Vec<_>>(), [25, 26, 27, 28, 29]);
+    assert_eq!(
+        part[&partition].iter().map(|record| record.offset).collect::<Vec<_>>(),
+        [25, 26, 27, 28, 29]
+    );
     let partitions = log.partitions(&topic).await.unwrap();
     if partitions > 1 {
         let mut reader = log.open(&topic, &[((partition + 1) % partitions, 0)]).await.unwrap();
-        assert!(reader.next(MEBIBYTE, Duration::from_millis(50)).await.unwrap().is_empty());
+        assert!(
+            reader
+                .next(MEBIBYTE, Duration::from_millis(50))
+                .await
+                .unwrap()
+                .is_empty()
+        );
     }
 }
 
@@ -174,7 +202,9 @@ pub async fn a_reader_takes_about_what_it_is_told(log: Arc<dyn EventLog>, prefix
     }
     assert_eq!(count, 100);
     assert!(largest <= 50, "{largest} records of 10 kB came within 50 kB");
-    log.append(&topic, vec![record("key", &value)], Durability::Promised).await.unwrap();
+    log.append(&topic, vec![record("key", &value)], Durability::Promised)
+        .await
+        .unwrap();
     let one = timeout(PATIENCE, reader.next(1, PATIENCE)).await.unwrap().unwrap();
     assert_eq!(one.iter().map(|part| part.records.len()).sum::<usize>(), 1);
 }
@@ -185,7 +215,9 @@ pub async fn an_append_wakes_a_reader(log: Arc<dyn EventLog>, prefix: &str) {
     let mut reader = everything_from(&*log, &topic).await;
     let waiting = tokio::spawn(async move { reader.next(MEBIBYTE, 10 * PATIENCE).await.unwrap() });
     tokio::task::yield_now().await;
-    log.append(&topic, vec![record("key", "value")], Durability::Promised).await.unwrap();
+    log.append(&topic, vec![record("key", "value")], Durability::Promised)
+        .await
+        .unwrap();
     let parts = timeout(PATIENCE, waiting).await.expect("the reader slept on").unwrap();
     assert_eq!(parts[0].records[0].value, "value");
 }
@@ -197,14 +229,21 @@ pub async fn an_idle_reader_returns_in_time(log: Arc<dyn EventLog>, prefix: &str
     let started = Instant::now();
     let parts = timeout(PATIENCE, reader.next(MEBIBYTE, Duration::from_millis(100))).await;
     assert!(parts.expect("the reader never returned").unwrap().is_empty());
-    assert!(started.elapsed() >= Duration::from_millis(90), "after {:?}", started.elapsed());
+    assert!(
+        started.elapsed() >= Duration::from_millis(90),
+        "after {:?}",
+        started.elapsed()
+    );
 }
 
 /// Watermarks come for every partition, and the high ones add up to what was appended.
 pub async fn watermarks_say_where_partitions_end(log: Arc<dyn EventLog>, prefix: &str) {
     let topic = format!("{prefix}.marks");
     let partitions = log.partitions(&topic).await.unwrap() as usize;
-    assert_eq!(log.watermarks(&topic).await.unwrap(), vec![Watermarks::default(); partitions]);
+    assert_eq!(
+        log.watermarks(&topic).await.unwrap(),
+        vec![Watermarks::default(); partitions]
+    );
     let positions = log.append(&topic, numbered(60), Durability::Promised).await.unwrap();
     let marks = log.watermarks(&topic).await.unwrap();
     assert_eq!(marks.iter().map(|marks| marks.high).sum::<u64>(), 60);
@@ -212,7 +251,10 @@ pub async fn watermarks_say_where_partitions_end(log: Arc<dyn EventLog>, prefix:
         assert!(position.offset < marks[position.partition as usize].high);
     }
     let mut reader = everything_from(&*log, &topic).await;
-    let parts = timeout(PATIENCE, reader.next(MEBIBYTE, PATIENCE)).await.unwrap().unwrap();
+    let parts = timeout(PATIENCE, reader.next(MEBIBYTE, PATIENCE))
+        .await
+        .unwrap()
+        .unwrap();
     for part in parts {
         assert_eq!(part.watermarks, marks[part.partition as usize]);
     }
@@ -226,7 +268,10 @@ pub async fn times_never_run_backwards(log: Arc<dyn EventLog>, prefix: &str) {
     }
     let mut reader = everything_from(&*log, &topic).await;
     for (partition, records) in read(&mut *reader, 400).await {
-        assert!(records.is_sorted_by_key(|record| record.timestamp), "of partition {partition}");
+        assert!(
+            records.is_sorted_by_key(|record| record.timestamp),
+            "of partition {partition}"
+        );
     }
 }
 
@@ -234,7 +279,13 @@ pub async fn times_never_run_backwards(log: Arc<dyn EventLog>, prefix: &str) {
 pub async fn an_empty_append_does_nothing(log: Arc<dyn EventLog>, prefix: &str) {
     let topic = format!("{prefix}.empty");
     assert_eq!(log.append(&topic, Vec::new(), Durability::Promised).await.unwrap(), []);
-    assert!(log.watermarks(&topic).await.unwrap().iter().all(|marks| marks.high == 0));
+    assert!(
+        log.watermarks(&topic)
+            .await
+            .unwrap()
+            .iter()
+            .all(|marks| marks.high == 0)
+    );
 }
 
 /// What goes to one topic is not seen in another.
@@ -242,7 +293,9 @@ pub async fn topics_are_apart(log: Arc<dyn EventLog>, prefix: &str) {
     let (one, other) = (format!("{prefix}.one"), format!("{prefix}.other"));
     let mut reader = everything_from(&*log, &other).await;
     log.append(&one, numbered(10), Durability::Promised).await.unwrap();
-    log.append(&other, vec![record("key", "mine")], Durability::Promised).await.unwrap();
+    log.append(&other, vec![record("key", "mine")], Durability::Promised)
+        .await
+        .unwrap();
     let read = read(&mut *reader, 1).await;
     assert!(read.values().flatten().all(|record| record.value == "mine"));
 }

@@ -61,22 +61,27 @@ macro_rules! conformance_tests {
 #[macro_export]
 macro_rules! conformance_log {
     ($open:expr) => {
-        $crate::conformance_tests!(conformance_log, $open, $crate::conformance::log, [
-            appends_keep_order,
-            equal_keys_share_a_partition,
-            records_come_back_as_given,
-            concurrent_appends_lose_nothing,
-            a_reader_goes_on_where_it_stopped,
-            a_reader_starts_where_it_is_told,
-            a_reader_takes_about_what_it_is_told,
-            an_append_wakes_a_reader,
-            an_idle_reader_returns_in_time,
-            watermarks_say_where_partitions_end,
-            times_never_run_backwards,
-            an_empty_append_does_nothing,
-            topics_are_apart,
-            it_is_reachable,
-        ]);
+        $crate::conformance_tests!(
+            conformance_log,
+            $open,
+            $crate::conformance::log,
+            [
+                appends_keep_order,
+                equal_keys_share_a_partition,
+                records_come_back_as_given,
+                concurrent_appends_lose_nothing,
+                a_reader_goes_on_where_it_stopped,
+                a_reader_starts_where_it_is_told,
+                a_reader_takes_about_what_it_is_told,
+                an_append_wakes_a_reader,
+                an_idle_reader_returns_in_time,
+                watermarks_say_where_partitions_end,
+                times_never_run_backwards,
+                an_empty_append_does_nothing,
+                topics_are_apart,
+                it_is_reachable,
+            ]
+        );
     };
 }
 
@@ -84,66 +89,91 @@ macro_rules! conformance_log {
 #[macro_export]
 macro_rules! conformance_store {
     ($open:expr) => {
-        $crate::conformance_tests!(conformance_leases, $open, $crate::conformance::store::leases, [
-            a_lease_has_one_holder,
-            a_lease_that_ran_out_is_taken_over,
-            the_same_owner_takes_its_lease_again,
-            a_released_lease_is_free,
-            a_lease_is_renewed_by_its_holder_alone,
-            the_number_of_partitions_is_fixed,
-            a_commit_moves_the_checkpoint,
-            the_same_commit_twice_has_its_effect_once,
-            a_commit_from_elsewhere_is_refused,
-            a_zombie_is_refused,
-            a_refused_commit_writes_nothing,
-            a_commit_on_a_changed_alert_writes_nothing,
-            a_commit_after_the_lease_ran_out_stands,
-            one_of_two_commits_at_once_wins,
-            deltas_gather_until_a_snapshot,
-            partitions_have_states_of_their_own,
-            checkpoints_come_in_order,
-        ]);
-        $crate::conformance_tests!(conformance_threats, $open, $crate::conformance::store::threats, [
-            a_threat_comes_back_as_given,
-            a_threat_that_is_there_is_left_alone,
-            every_filter_filters,
-            text_is_searched_as_text,
-            pages_follow_one_another,
-            a_foreign_cursor_is_refused,
-            stats_count_what_is_stored,
-            originals_come_with_their_threat,
-            threats_are_found_by_their_event,
-            a_change_is_made_and_told_once,
-        ]);
-        $crate::conformance_tests!(conformance_alerts, $open, $crate::conformance::store::alerts, [
-            an_alert_has_two_parts,
-            a_case_is_saved_at_its_version_alone,
-            the_analyzer_leaves_the_analysts_part_alone,
-            every_filter_filters,
-            pages_follow_one_another,
-            cases_of_unknown_alerts_are_absent,
-        ]);
-        $crate::conformance_tests!(conformance_feed, $open, $crate::conformance::store::feed, [
-            records_come_in_the_order_of_commits,
-            a_reader_resumes_after_a_cursor,
-            a_foreign_cursor_is_gone,
-            a_commit_wakes_a_reader,
-            no_frames_make_no_record,
-            the_epoch_stays,
-            a_commit_ticks,
-        ]);
-        $crate::conformance_tests!(conformance_records, $open, $crate::conformance::store::records, [
-            an_execution_is_created_once,
-            an_execution_is_saved_at_its_version_alone,
-            effects_come_with_their_step,
-            a_block_keeps_the_later_expiry,
-            executions_are_filtered_and_paged,
-            a_simulation_is_not_overwritten_by_an_older_one,
-            of_two_settings_at_once_one_is_kept,
-            minutes_add_up,
-            totals_add_up,
-            it_is_reachable,
-        ]);
+        $crate::conformance_tests!(
+            conformance_leases,
+            $open,
+            $crate::conformance::store::leases,
+            [
+                a_lease_has_one_holder,
+                a_lease_that_ran_out_is_taken_over,
+                the_same_owner_takes_its_lease_again,
+                a_released_lease_is_free,
+                a_lease_is_renewed_by_its_holder_alone,
+                the_number_of_partitions_is_fixed,
+                a_commit_moves_the_checkpoint,
+                the_same_commit_twice_has_its_effect_once,
+                a_commit_from_elsewhere_is_refused,
+                a_zombie_is_refused,
+                a_refused_commit_writes_nothing,
+                a_commit_on_a_changed_alert_writes_nothing,
+                a_commit_after_the_lease_ran_out_stands,
+                one_of_two_commits_at_once_wins,
+                deltas_gather_until_a_snapshot,
+                partitions_have_states_of_their_own,
+                checkpoints_come_in_order,
+            ]
+        );
+        $crate::conformance_tests!(
+            conformance_threats,
+            $open,
+            $crate::conformance::store::threats,
+            [
+                a_threat_comes_back_as_given,
+                a_threat_that_is_there_is_left_alone,
+                every_filter_filters,
+                text_is_searched_as_text,
+                pages_follow_one_another,
+                a_foreign_cursor_is_refused,
+                stats_count_what_is_stored,
+                originals_come_with_their_threat,
+                threats_are_found_by_their_event,
+                a_change_is_made_and_told_once,
+            ]
+        );
+        $crate::conformance_tests!(
+            conformance_alerts,
+            $open,
+            $crate::conformance::store::alerts,
+            [
+                an_alert_has_two_parts,
+                a_case_is_saved_at_its_version_alone,
+                the_analyzer_leaves_the_analysts_part_alone,
+                every_filter_filters,
+                pages_follow_one_another,
+                cases_of_unknown_alerts_are_absent,
+            ]
+        );
+        $crate::conformance_tests!(
+            conformance_feed,
+            $open,
+            $crate::conformance::store::feed,
+            [
+                records_come_in_the_order_of_commits,
+                a_reader_resumes_after_a_cursor,
+                a_foreign_cursor_is_gone,
+                a_commit_wakes_a_reader,
+                no_frames_make_no_record,
+                the_epoch_stays,
+                a_commit_ticks,
+            ]
+        );
+        $crate::conformance_tests!(
+            conformance_records,
+            $open,
+            $crate::conformance::store::records,
+            [
+                an_execution_is_created_once,
+                an_execution_is_saved_at_its_version_alone,
+                effects_come_with_their_step,
+                a_block_keeps_the_later_expiry,
+                executions_are_filtered_and_paged,
+                a_simulation_is_not_overwritten_by_an_older_one,
+                of_two_settings_at_once_one_is_kept,
+                minutes_add_up,
+                totals_add_up,
+                it_is_reachable,
+            ]
+        );
     };
 }
 
@@ -151,20 +181,25 @@ macro_rules! conformance_store {
 #[macro_export]
 macro_rules! conformance_tasks {
     ($open:expr) => {
-        $crate::conformance_tests!(conformance_tasks, $open, $crate::conformance::tasks, [
-            a_task_is_handed_out_and_done,
-            a_task_is_taken_once,
-            a_finished_task_is_remembered_for_a_day,
-            a_lease_that_runs_out_brings_the_task_again,
-            a_failed_task_comes_again_later,
-            a_task_that_keeps_failing_dies,
-            a_task_that_never_ends_dies,
-            completing_twice_does_no_harm,
-            queues_are_apart,
-            an_enqueue_wakes_a_taker,
-            a_retry_wakes_a_taker_when_it_is_due,
-            takers_at_once_get_different_tasks,
-            it_is_reachable,
-        ]);
+        $crate::conformance_tests!(
+            conformance_tasks,
+            $open,
+            $crate::conformance::tasks,
+            [
+                a_task_is_handed_out_and_done,
+                a_task_is_taken_once,
+                a_finished_task_is_remembered_for_a_day,
+                a_lease_that_runs_out_brings_the_task_again,
+                a_failed_task_comes_again_later,
+                a_task_that_keeps_failing_dies,
+                a_task_that_never_ends_dies,
+                completing_twice_does_no_harm,
+                queues_are_apart,
+                an_enqueue_wakes_a_taker,
+                a_retry_wakes_a_taker_when_it_is_due,
+                takers_at_once_get_different_tasks,
+                it_is_reachable,
+            ]
+        );
     };
 }

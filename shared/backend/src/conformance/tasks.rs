@@ -23,7 +23,10 @@ fn task(queue: &str, id: &str) -> Task {
 }
 
 async fn take(tasks: &dyn TaskQueue, queue: &str, after: Duration) -> Vec<Delivery> {
-    tasks.take(queue, 10, LEASE, noon().plus(after), Duration::ZERO).await.unwrap()
+    tasks
+        .take(queue, 10, LEASE, noon().plus(after), Duration::ZERO)
+        .await
+        .unwrap()
 }
 
 async fn take_one(tasks: &dyn TaskQueue, queue: &str, after: Duration) -> Delivery {
@@ -63,7 +66,10 @@ pub async fn a_finished_task_is_remembered_for_a_day(tasks: Arc<dyn TaskQueue>, 
     let delivery = take_one(&*tasks, prefix, Duration::ZERO).await;
     tasks.complete(&delivery, noon()).await.unwrap();
     let nearly = DAY - Duration::from_secs(60);
-    tasks.enqueue(vec![task(prefix, "1")], noon().plus(nearly)).await.unwrap();
+    tasks
+        .enqueue(vec![task(prefix, "1")], noon().plus(nearly))
+        .await
+        .unwrap();
     assert!(take(&*tasks, prefix, nearly).await.is_empty());
 }
 
@@ -108,9 +114,18 @@ pub async fn a_task_that_keeps_failing_dies(tasks: Arc<dyn TaskQueue>, prefix: &
     assert!(take(&*tasks, prefix, DAY / 2).await.is_empty());
     let dead = tasks.dead_letters(prefix, 10).await.unwrap();
     assert_eq!(dead.len(), 1);
-    assert_eq!((&dead[0].task, dead[0].attempts), (&task(prefix, "1"), policy.max_attempts));
+    assert_eq!(
+        (&dead[0].task, dead[0].attempts),
+        (&task(prefix, "1"), policy.max_attempts)
+    );
     assert_eq!((dead[0].error.as_str(), dead[0].died_at), ("error 10", now));
-    assert_eq!(tasks.depth(prefix).await.unwrap(), QueueDepth { dead: 1, ..QueueDepth::default() });
+    assert_eq!(
+        tasks.depth(prefix).await.unwrap(),
+        QueueDepth {
+            dead: 1,
+            ..QueueDepth::default()
+        }
+    );
 }
 
 /// A task that takes down whoever tries it does not come for ever.
@@ -139,7 +154,10 @@ pub async fn completing_twice_does_no_harm(tasks: Arc<dyn TaskQueue>, prefix: &s
 /// What waits in one queue is not seen in another, even under the same id.
 pub async fn queues_are_apart(tasks: Arc<dyn TaskQueue>, prefix: &str) {
     let (one, other) = (format!("{prefix}-one"), format!("{prefix}-other"));
-    tasks.enqueue(vec![task(&one, "1"), task(&other, "1")], noon()).await.unwrap();
+    tasks
+        .enqueue(vec![task(&one, "1"), task(&other, "1")], noon())
+        .await
+        .unwrap();
     let delivery = take_one(&*tasks, &one, Duration::ZERO).await;
     tasks.complete(&delivery, noon()).await.unwrap();
     assert_eq!(take_one(&*tasks, &other, Duration::ZERO).await.task.queue, other);
@@ -166,7 +184,10 @@ pub async fn a_retry_wakes_a_taker_when_it_is_due(tasks: Arc<dyn TaskQueue>, pre
 
 /// Several takers at once share what there is: each task goes to one.
 pub async fn takers_at_once_get_different_tasks(tasks: Arc<dyn TaskQueue>, prefix: &str) {
-    tasks.enqueue((0..60).map(|at| task(prefix, &at.to_string())).collect(), noon()).await.unwrap();
+    tasks
+        .enqueue((0..60).map(|at| task(prefix, &at.to_string())).collect(), noon())
+        .await
+        .unwrap();
     let mut takers = JoinSet::new();
     for _ in 0..6 {
         let (tasks, queue) = (Arc::clone(&tasks), prefix.to_owned());

@@ -131,8 +131,10 @@ fn risk_score(level: Severity, confidence: f64, zone: Option<SourceZone>, events
 fn description(found: &Match, cause: &Cause<'_>) -> String {
     let event = &found.event;
     let mut text = found.verdict.title.clone();
-    if let Some(ip) = &event.source_ip {
-        text.push_str(&format!(" from {ip}"));
+    // Some logs name a source by its host name alone; then the group of the window does.
+    let source = event.source_ip.as_ref().or(matches!(cause, Cause::Window(..)).then_some(&found.entity));
+    if let Some(source) = source {
+        text.push_str(&format!(" from {source}"));
     }
     if let Some(user) = &event.user
         && matches!(cause, Cause::Event)

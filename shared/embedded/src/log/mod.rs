@@ -9,9 +9,7 @@ use std::collections::HashSet;
 
 use async_trait::async_trait;
 use rusqlite::{OptionalExtension, params};
-use threatstream_backend::{
-    BackendError, Durability, EventLog, LogReader, Position, Record, Watermarks, partition_of,
-};
+use threatstream_backend::{BackendError, Durability, EventLog, LogReader, Position, Record, Watermarks, partition_of};
 use tokio::sync::oneshot;
 
 use crate::block::segments;
@@ -63,7 +61,9 @@ impl Embedded {
         let topic: Topic = self
             .inner
             .writer
-            .run::<_, Fault, _>(Promise::Durable, move |session| make_topic(session, &wanted, partitions))
+            .run::<_, Fault, _>(Promise::Durable, move |session| {
+                make_topic(session, &wanted, partitions)
+            })
             .await?;
         let mut topics = self.inner.topics.write();
         if topics.insert(name.to_owned(), topic).is_none() {
@@ -122,7 +122,13 @@ impl EventLog for Embedded {
         let segments = answered
             .await
             .map_err(|_| unavailable("the database was closed before the append"))??;
-        let mut positions = vec![Position { partition: 0, offset: 0 }; count];
+        let mut positions = vec![
+            Position {
+                partition: 0,
+                offset: 0
+            };
+            count
+        ];
         for segment in segments {
             for (index, offset) in segment.places() {
                 if let Some(position) = positions.get_mut(index as usize) {

@@ -43,21 +43,27 @@ impl Reader {
         match self.tail.find(self.topic, &self.from, max_bytes) {
             Found::Nothing => Ok(Vec::new()),
             Found::Segments(found) => {
-                let lanes = self.from.iter().zip(found).map(|((partition, next), (marks, segments))| Lane {
-                    partition: *partition,
-                    next: *next,
-                    marks,
-                    source: Memory(segments.into()),
-                    head: None,
-                    records: Vec::new(),
-                });
+                let lanes = self
+                    .from
+                    .iter()
+                    .zip(found)
+                    .map(|((partition, next), (marks, segments))| Lane {
+                        partition: *partition,
+                        next: *next,
+                        marks,
+                        source: Memory(segments.into()),
+                        head: None,
+                        records: Vec::new(),
+                    });
                 Ok(merge(lanes.collect(), max_bytes)?)
             }
             Found::InFile => {
                 let (topic, from) = (self.topic, self.from.clone());
                 self.readers
                     .read(move |db| {
-                        let lanes = from.iter().map(|(partition, next)| file_lane(db, topic, *partition, *next));
+                        let lanes = from
+                            .iter()
+                            .map(|(partition, next)| file_lane(db, topic, *partition, *next));
                         merge(lanes.collect::<Result<_, _>>()?, max_bytes)
                     })
                     .await
@@ -135,10 +141,10 @@ impl Source for File<'_> {
                     Ok((row.get::<_, i64>(0)?, decode(data, uint(row.get(1)?), from)))
                 })
                 .optional()?;
-            if let Some((id, records)) = block {
-                if last_offset(id) >= from {
-                    self.unpacked = records?.into();
-                }
+            if let Some((id, records)) = block
+                && last_offset(id) >= from
+            {
+                self.unpacked = records?.into();
             }
         }
         Ok(self.unpacked.pop_front())
@@ -203,9 +209,15 @@ fn merge<S: Source>(mut lanes: Vec<Lane<S>>, max_bytes: usize) -> Result<Vec<Par
                 oldest = Some(at);
             }
         }
-        let Some(lane) = oldest.map(|at| &mut lanes[at]) else { break };
+        let Some(lane) = oldest.map(|at| &mut lanes[at]) else {
+            break;
+        };
         let Some(record) = lane.head.take() else { break };
-        let headers: usize = record.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let headers: usize = record
+            .headers
+            .iter()
+            .map(|(name, value)| name.len() + value.len())
+            .sum();
         bytes += RECORD_BYTES + record.key.len() + record.value.len() + headers;
         lane.next = record.offset + 1;
         lane.records.push(record);

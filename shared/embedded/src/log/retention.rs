@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use threatstream_domain::Timestamp;
 
 use super::slot::{Slot, last_offset};
-use crate::fault::{Fault, uint};
+use crate::fault::{Fault, int, uint};
 use crate::writer::{Heads, Session};
 
 /// A job removes at most this many blocks, so that appends need not wait for long.
@@ -66,12 +66,16 @@ fn remove_oldest(db: &Connection, heads: &mut Heads) -> Result<bool, Fault> {
             continue;
         }
         if let Some(block) = oldest(db, slot, &guards)?
-            && candidate.as_ref().is_none_or(|(_, other)| block.last_time < other.last_time)
+            && candidate
+                .as_ref()
+                .is_none_or(|(_, other)| block.last_time < other.last_time)
         {
             candidate = Some((slot, block));
         }
     }
-    let Some((slot, block)) = candidate else { return Ok(false) };
+    let Some((slot, block)) = candidate else {
+        return Ok(false);
+    };
     remove(db, heads, slot, &block)?;
     Ok(true)
 }
@@ -95,11 +99,7 @@ fn guards(db: &Connection, guarded: &[String]) -> Result<HashMap<i64, HashMap<u3
 }
 
 /// The oldest block of a partition, if it may go.
-fn oldest(
-    db: &Connection,
-    slot: Slot,
-    guards: &HashMap<i64, HashMap<u32, u64>>,
-) -> Result<Option<Oldest>, Fault> {
+fn oldest(db: &Connection, slot: Slot, guards: &HashMap<i64, HashMap<u32, u64>>) -> Result<Option<Oldest>, Fault> {
     let ids = slot.ids();
     let block = db
         .prepare_cached("SELECT id, last_time, bytes FROM block WHERE id BETWEEN ?1 AND ?2 ORDER BY id LIMIT 1")?
@@ -122,8 +122,11 @@ fn oldest(
 }
 
 fn remove(db: &Connection, heads: &mut Heads, slot: Slot, block: &Oldest) -> Result<(), Fault> {
-    db.prepare_cached("DELETE FROM block WHERE id = ?1")?.execute([block.id])?;
+    db.prepare_cached("DELETE FROM block WHERE id = ?1")?
+        .execute([block.id])?;
     let low = last_offset(block.id) + 1;
+    db.prepare_cached("UPDATE log_partition SET low = ?2, bytes = max(bytes - ?3, 0) WHERE slot = ?1")?
+        .execute(params![slot.0, int(low), int(block.bytes)])?;
     heads.trimmed(slot, low, block.bytes);
     Ok(())
 }

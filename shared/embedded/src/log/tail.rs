@@ -33,7 +33,11 @@ impl TailSegment {
             .entries
             .iter()
             .map(|Entry { record, .. }| {
-                let headers: usize = record.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+                let headers: usize = record
+                    .headers
+                    .iter()
+                    .map(|(name, value)| name.len() + value.len())
+                    .sum();
                 RECORD_BYTES + record.key.len() + record.value.len() + headers
             })
             .sum();
@@ -157,7 +161,13 @@ impl Tail {
     pub(crate) fn watermarks(&self, topic: i64, partitions: u32) -> Vec<Watermarks> {
         let inner = self.inner.lock();
         (0..partitions)
-            .map(|partition| inner.slots.get(&Slot::of(topic, partition)).map(|slot| slot.marks).unwrap_or_default())
+            .map(|partition| {
+                inner
+                    .slots
+                    .get(&Slot::of(topic, partition))
+                    .map(|slot| slot.marks)
+                    .unwrap_or_default()
+            })
             .collect()
     }
 
@@ -190,7 +200,11 @@ impl Tail {
             }
             found.push((slot.marks, segments));
         }
-        if anything { Found::Segments(found) } else { Found::Nothing }
+        if anything {
+            Found::Segments(found)
+        } else {
+            Found::Nothing
+        }
     }
 }
 

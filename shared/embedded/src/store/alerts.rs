@@ -24,7 +24,10 @@ impl Alerts for Embedded {
         let mut select = Select::new("analyzer, analysts", "alert", "created_at");
         select.and_if("closed = ?", query.active.then_some(0i64));
         select.and_if("status = ?", query.status.map(|status| status.as_str().to_owned()));
-        select.and_if("priority = ?", query.priority.map(|priority| priority.as_str().to_owned()));
+        select.and_if(
+            "priority = ?",
+            query.priority.map(|priority| priority.as_str().to_owned()),
+        );
         select.and_if("assignee = ?", query.assignee.clone());
         select.and_time("acknowledged = 0 AND due_at < ?", query.overdue_at);
         select.and_time("updated_at >= ?", query.updated_since);
@@ -68,7 +71,7 @@ impl Alerts for Embedded {
         self.inner
             .writer
             .run(Promise::Durable, move |session| {
-                save_case(session, &id, expected_version, case, now)
+                save_case(session, &id, expected_version, &case, now)
             })
             .await
             .map_err(|fault: Fault| fault.into())
@@ -128,7 +131,7 @@ fn save_case(
     session: &mut Session<'_>,
     id: &str,
     expected_version: u64,
-    case: AlertCase,
+    case: &AlertCase,
     now: Timestamp,
 ) -> Result<Option<Alert>, Fault> {
     let db = session.db;
@@ -141,7 +144,7 @@ fn save_case(
         .execute(params![
             id,
             int(expected_version),
-            serde_json::to_string(&case)?,
+            serde_json::to_string(case)?,
             case.status.as_str(),
             case.status.is_closed(),
             case.assigned_to,

@@ -34,7 +34,8 @@ pub(crate) fn pack(frames: &[Frame]) -> Result<Vec<u8>, Fault> {
 
 fn unpack(packed: &[u8]) -> Result<Vec<Frame>, Fault> {
     if let [0, packed @ ..] = packed {
-        let json = lz4_flex::decompress_size_prepended(packed).map_err(|_| rejected("a record of the feed is damaged"))?;
+        let json =
+            lz4_flex::decompress_size_prepended(packed).map_err(|_| rejected("a record of the feed is damaged"))?;
         return Ok(serde_json::from_slice(&json)?);
     }
     Ok(serde_json::from_slice(packed)?)
@@ -69,7 +70,9 @@ pub(crate) fn trim(session: &mut Session<'_>, before: Timestamp, keep: u64, at_o
                WHERE seq < (SELECT max(seq) FROM feed) ORDER BY seq LIMIT ?3)
              WHERE committed_at < ?1 OR seq <= ?2",
         )?
-        .query_row(params![before.as_micros(), by_count.unwrap_or(-1), at_once], |row| row.get(0))?;
+        .query_row(params![before.as_micros(), by_count.unwrap_or(-1), at_once], |row| {
+            row.get(0)
+        })?;
     let Some(last) = last else { return Ok(false) };
     let removed = db.prepare_cached("DELETE FROM feed WHERE seq <= ?1")?.execute([last])?;
     db.prepare_cached("UPDATE meta SET value = ?1 WHERE name = 'feed_floor'")?
@@ -117,7 +120,9 @@ impl Feed for Embedded {
     }
 
     async fn follow(&self, after: &FeedCursor) -> Result<FeedStart, BackendError> {
-        let Some(seq) = parse(after) else { return Ok(FeedStart::Gone) };
+        let Some(seq) = parse(after) else {
+            return Ok(FeedStart::Gone);
+        };
         let grown = self.inner.signals.feed.subscribe();
         if !self.inner.readers.read(move |db| is_known(db, seq)).await? {
             return Ok(FeedStart::Gone);

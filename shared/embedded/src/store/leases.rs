@@ -55,7 +55,12 @@ impl Leases for Embedded {
                         "UPDATE lease SET lease_until = ?4
                          WHERE topic = ?1 AND partition = ?2 AND epoch = ?3 AND owner IS NOT NULL",
                     )?
-                    .execute(params![id.topic, id.partition, int(owner_epoch), now.plus(ttl).as_micros()])?;
+                    .execute(params![
+                        id.topic,
+                        id.partition,
+                        int(owner_epoch),
+                        now.plus(ttl).as_micros()
+                    ])?;
                 Ok(changed == 1)
             })
             .await
@@ -144,7 +149,13 @@ fn acquire(
              ON CONFLICT (topic, partition) DO UPDATE SET owner = ?3, lease_until = ?4, epoch = epoch + 1
              WHERE owner IS NULL OR owner = ?3 OR lease_until <= ?5",
         )?
-        .execute(params![id.topic, id.partition, owner, until.as_micros(), now.as_micros()])?;
+        .execute(params![
+            id.topic,
+            id.partition,
+            owner,
+            until.as_micros(),
+            now.as_micros()
+        ])?;
     if taken == 0 {
         return Ok(None);
     }
@@ -170,7 +181,11 @@ fn checkpoint(row: &Row<'_>) -> Result<Checkpoint, Fault> {
         batch_id: row.get(3)?,
         lease_until: Timestamp::from_micros(row.get(4)?),
         unpublished: serde_json::from_str(row.get_ref(5)?.as_str().map_err(rusqlite::Error::from)?)?,
-        tally: if tally == "{}" { Default::default() } else { serde_json::from_str(tally)? },
+        tally: if tally == "{}" {
+            Default::default()
+        } else {
+            serde_json::from_str(tally)?
+        },
         lost: uint(row.get(7)?),
     })
 }

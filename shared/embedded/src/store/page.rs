@@ -124,7 +124,13 @@ mod tests {
 
     #[test]
     fn cursors_read_back_and_foreign_ones_are_refused() {
-        for place in [Place { time: -5, seq: 0 }, Place { time: i64::MAX, seq: 77 }] {
+        for place in [
+            Place { time: -5, seq: 0 },
+            Place {
+                time: i64::MAX,
+                seq: 77,
+            },
+        ] {
             assert_eq!(Place::parse(&place.cursor()).unwrap(), place);
         }
         for foreign in ["", ".", "1.", "x.y", "1.2.3", "1' OR 1=1 --"] {

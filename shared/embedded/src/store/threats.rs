@@ -7,9 +7,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
-use threatstream_backend::{
-    BackendError, Page, ThreatChange, ThreatQuery, ThreatStats, Threats, threat_update,
-};
+use threatstream_backend::{BackendError, Page, ThreatChange, ThreatQuery, ThreatStats, Threats, threat_update};
 use threatstream_domain::{AuditRef, Original, Severity, Threat, Timestamp};
 
 pub(super) use row::{ThreatRow, document};
@@ -78,7 +76,9 @@ impl Threats for Embedded {
         let id = id.to_owned();
         self.inner
             .writer
-            .run(Promise::Durable, move |session| change_threat(session, &id, change, now))
+            .run(Promise::Durable, move |session| {
+                change_threat(session, &id, change, now)
+            })
             .await
             .map_err(|fault: Fault| fault.into())
     }
@@ -115,7 +115,10 @@ pub(super) fn change_threat(
         .execute(params![id, threat.severity.as_str(), serde_json::to_string(&threat)?])?;
     if threat.severity != before.severity {
         let moved = [(before.severity, -1), (threat.severity, 1)];
-        add_counters(db, &moved.map(|(severity, by)| (row::severity_counter(severity), by)).into())?;
+        add_counters(
+            db,
+            &moved.map(|(severity, by)| (row::severity_counter(severity), by)).into(),
+        )?;
     }
     let frame = threat_update(&threat)?;
     feed::tell(session, &feed::pack(&[frame])?, now)?;
@@ -174,7 +177,11 @@ pub(crate) fn trim(session: &mut Session<'_>, keep: u64, at_once: i64) -> Result
     let mut rows = query.query([excess])?;
     while let Some(row) = rows.next()? {
         let (severity, kind): (String, String) = (row.get(0)?, row.get(1)?);
-        for name in ["threats".to_owned(), format!("severity.{severity}"), format!("type.{kind}")] {
+        for name in [
+            "threats".to_owned(),
+            format!("severity.{severity}"),
+            format!("type.{kind}"),
+        ] {
             *removed.entry(name).or_default() += 1;
         }
     }

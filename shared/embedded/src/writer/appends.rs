@@ -84,11 +84,16 @@ impl Heads {
         Ok(heads)
     }
 
-    /// Reads them from the file, after a failure has made what is known uncertain. Time never runs backwards even then.
+    /// Forgets a transaction that failed.
     pub(crate) fn reload(&mut self, db: &Connection) -> rusqlite::Result<()> {
         self.open.clear();
         self.staged.clear();
         self.moved.clear();
+        self.read(db)
+    }
+
+    /// Reads them from the file, after a failure has made what is known uncertain. Time never runs backwards even then.
+    fn read(&mut self, db: &Connection) -> rusqlite::Result<()> {
         self.slots.clear();
         self.total_bytes = 0;
         // Stays set when reading fails, so that nothing is appended at an offset that may be wrong.
@@ -115,7 +120,7 @@ impl Heads {
     }
 
     pub(crate) fn refresh(&mut self, db: &Connection) -> rusqlite::Result<()> {
-        if self.stale { self.reload(db) } else { Ok(()) }
+        if self.stale { self.read(db) } else { Ok(()) }
     }
 
     pub(crate) fn total_bytes(&self) -> u64 {
@@ -140,19 +145,29 @@ impl Heads {
         }
     }
 
-    /// Gives an append its offsets and times.
-    pub(crate) fn stage(&mut self, db: &Connection, append: &mut Append, now: Timestamp) -> Answered {
-        self.refresh(db).map_err(Fault::from)?;
+    /// Whether there is room for an append, made where it may be made; the error for its caller when there is none.
+    pub(crate) fn admit(&mut self, db: &Connection, append: &Append) -> Result<Option<BackendError>, Fault> {
+        self.refresh(db)?;
         let bytes = append.bytes() as u64;
         if self.total_bytes.saturating_add(bytes) > self.max_bytes {
             retention::make_room(db, self, bytes, self.max_bytes)?;
         }
-        if self.total_bytes.saturating_add(bytes) > self.max_bytes {
-            return Err(full(format!(
+        let fits = self.total_bytes.saturating_add(bytes) <= self.max_bytes;
+        Ok((!fits).then(|| {
+            full(format!(
                 "the log has reached its cap of {} bytes, and no record in it may go yet",
                 self.max_bytes
-            )));
-        }
+            ))
+        }))
+    }
+
+    /// Gives an append its offsets and times. An error spoils the transaction: offsets are given that nothing was written at.
+    pub(crate) fn stage(
+        &mut self,
+        db: &Connection,
+        append: &mut Append,
+        now: Timestamp,
+    ) -> Result<Vec<Arc<TailSegment>>, Fault> {
         let time = now.as_micros().max(self.last_time + 1);
         self.last_time = time + int(append.count.saturating_sub(1));
         let mut answered = Vec::with_capacity(append.segments.len());

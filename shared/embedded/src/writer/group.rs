@@ -143,7 +143,7 @@ impl Writer {
         for (answered, append) in answers {
             append.answer(match &committed {
                 Ok(_) => answered,
-                Err(error) => Err(again(error)),
+                Err(error) => answered.and(Err(again(error))),
             });
         }
         self.care_for_wal();
@@ -157,7 +157,9 @@ impl Writer {
     ) -> Result<Touched, BackendError> {
         let db = if group.durable { &self.full } else { &self.normal };
         let mut touched = Touched::default();
-        let begun = db.prepare_cached("BEGIN IMMEDIATE").and_then(|mut begin| begin.execute([]));
+        let begun = db
+            .prepare_cached("BEGIN IMMEDIATE")
+            .and_then(|mut begin| begin.execute([]));
         let mut failed = begun.err().map(|error| from_sqlite(&error));
         for run in group.works {
             if failed.is_some() {
@@ -186,9 +188,20 @@ impl Writer {
         let now = self.clock.now();
         for mut append in group.appends {
             let answered = match &failed {
-                None => self.heads.stage(db, &mut append, now),
+                None => match self.heads.admit(db, &append) {
+                    Ok(None) => self.heads.stage(db, &mut append, now).map_err(BackendError::from),
+                    Ok(Some(refused)) => {
+                        // The cap refuses this one alone; a smaller one may still fit.
+                        answers.push((Err(refused), append));
+                        continue;
+                    }
+                    Err(fault) => Err(fault.into()),
+                },
                 Some(error) => Err(again(error)),
             };
+            if let Err(error) = &answered {
+                failed.get_or_insert_with(|| again(error));
+            }
             answers.push((answered, append));
         }
         if failed.is_none() {

@@ -147,7 +147,15 @@ fn blocklist() {}
 
 #[derive(utoipa::OpenApi)]
 #[openapi(paths(
-    playbooks, playbook_history, execute_playbook, execute_mitigations, execution, approve_execution, decline_execution, roll_back_execution, task_respond,
+    playbooks,
+    playbook_history,
+    execute_playbook,
+    execute_mitigations,
+    execution,
+    approve_execution,
+    decline_execution,
+    roll_back_execution,
+    task_respond,
     blocklist,
 ))]
 pub(super) struct Described;

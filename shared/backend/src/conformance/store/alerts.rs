@@ -47,18 +47,27 @@ pub async fn a_case_is_saved_at_its_version_alone(store: Arc<dyn Store>, prefix:
     open(&*store, prefix, [alert("ALT-1")]).await;
     let before = store.head().await.unwrap();
     let mut case = AlertCase::default();
-    case.apply(&AlertAction::Acknowledge, "ana", Some("<script>"), noon()).unwrap();
-    let saved = store.save_case("ALT-1", 0, case.clone(), noon()).await.unwrap().unwrap();
+    case.apply(&AlertAction::Acknowledge, "ana", Some("<script>"), noon())
+        .unwrap();
+    let saved = store
+        .save_case("ALT-1", 0, case.clone(), noon())
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!((&saved.group, &saved.case), (&alert("ALT-1"), &case));
     let mut late = AlertCase::default();
-    late.apply(&AlertAction::Assign("bo".to_owned()), "bo", None, noon()).unwrap();
+    late.apply(&AlertAction::Assign("bo".to_owned()), "bo", None, noon())
+        .unwrap();
     assert_eq!(store.save_case("ALT-1", 0, late.clone(), noon()).await.unwrap(), None);
     assert_eq!(store.save_case("ALT-2", 0, late, noon()).await.unwrap(), None);
     assert_eq!(store.alert("ALT-1").await.unwrap().as_ref(), Some(&saved));
     let told = told_after(&*store, &before).await;
     assert_eq!(told.len(), 1);
     assert_eq!(told[0].frames[0].kind, FrameKind::AlertUpdate);
-    assert_eq!(serde_json::from_str::<Alert>(told[0].frames[0].data.get()).unwrap(), saved);
+    assert_eq!(
+        serde_json::from_str::<Alert>(told[0].frames[0].data.get()).unwrap(),
+        saved
+    );
     let ids = ["ALT-1".to_owned()];
     assert_eq!(store.cases(&ids).await.unwrap()["ALT-1"], case);
 }
@@ -84,19 +93,71 @@ pub async fn every_filter_filters(store: Arc<dyn Store>, prefix: &str) {
     let groups = ["fresh", "seen", "closed", "mine"].map(|id| alert(&format!("ALT-{id}")));
     open(&*store, prefix, groups.into_iter().chain([urgent])).await;
     work(&*store, "ALT-seen", &[AlertAction::Acknowledge], 10).await;
-    work(&*store, "ALT-closed", &[AlertAction::Resolve(AlertStatus::FalsePositive)], 20).await;
+    work(
+        &*store,
+        "ALT-closed",
+        &[AlertAction::Resolve(AlertStatus::FalsePositive)],
+        20,
+    )
+    .await;
     work(&*store, "ALT-mine", &[AlertAction::Assign("ana".to_owned())], 30).await;
     let at = |seconds| Some(noon().plus(Duration::from_secs(seconds)));
     let cases: [(AlertQuery, &[&str]); 9] = [
         (all(), &["closed", "fresh", "mine", "seen", "urgent"]),
-        (AlertQuery { active: true, ..all() }, &["fresh", "mine", "seen", "urgent"]),
-        (AlertQuery { status: Some(AlertStatus::FalsePositive), ..all() }, &["closed"]),
-        (AlertQuery { active: true, status: Some(AlertStatus::FalsePositive), ..all() }, &[]),
-        (AlertQuery { priority: Some(Priority::P1), ..all() }, &["urgent"]),
-        (AlertQuery { assignee: Some("ana".to_owned()), ..all() }, &["mine"]),
-        (AlertQuery { overdue_at: at(61), ..all() }, &["urgent"]),
-        (AlertQuery { overdue_at: at(3601), ..all() }, &["fresh", "mine", "urgent"]),
-        (AlertQuery { updated_since: at(20), ..all() }, &["closed", "mine"]),
+        (
+            AlertQuery { active: true, ..all() },
+            &["fresh", "mine", "seen", "urgent"],
+        ),
+        (
+            AlertQuery {
+                status: Some(AlertStatus::FalsePositive),
+                ..all()
+            },
+            &["closed"],
+        ),
+        (
+            AlertQuery {
+                active: true,
+                status: Some(AlertStatus::FalsePositive),
+                ..all()
+            },
+            &[],
+        ),
+        (
+            AlertQuery {
+                priority: Some(Priority::P1),
+                ..all()
+            },
+            &["urgent"],
+        ),
+        (
+            AlertQuery {
+                assignee: Some("ana".to_owned()),
+                ..all()
+            },
+            &["mine"],
+        ),
+        (
+            AlertQuery {
+                overdue_at: at(61),
+                ..all()
+            },
+            &["urgent"],
+        ),
+        (
+            AlertQuery {
+                overdue_at: at(3601),
+                ..all()
+            },
+            &["fresh", "mine", "urgent"],
+        ),
+        (
+            AlertQuery {
+                updated_since: at(20),
+                ..all()
+            },
+            &["closed", "mine"],
+        ),
     ];
     for (query, expected) in cases {
         let page = store.alerts(&query).await.unwrap();
@@ -119,7 +180,11 @@ pub async fn pages_follow_one_another(store: Arc<dyn Store>, prefix: &str) {
     let mut seen = Vec::new();
     for _ in 0..4 {
         let page = store.alerts(&query).await.unwrap();
-        seen.extend(page.items.into_iter().map(|alert| (alert.group.created_at, alert.group.id)));
+        seen.extend(
+            page.items
+                .into_iter()
+                .map(|alert| (alert.group.created_at, alert.group.id)),
+        );
         query.cursor = page.next_cursor;
     }
     assert_eq!((seen.len(), query.cursor), (11, None));
@@ -127,7 +192,12 @@ pub async fn pages_follow_one_another(store: Arc<dyn Store>, prefix: &str) {
     seen.sort();
     seen.dedup();
     assert_eq!(seen.len(), 11);
-    let refused = store.alerts(&AlertQuery { cursor: Some("x".to_owned()), ..all() }).await;
+    let refused = store
+        .alerts(&AlertQuery {
+            cursor: Some("x".to_owned()),
+            ..all()
+        })
+        .await;
     assert!(matches!(refused, Err(BackendError::Rejected { .. })), "{refused:?}");
 }
 

@@ -13,12 +13,18 @@ use crate::{FeedCursor, FeedRecord, FeedStart, Store};
 async fn tell(store: &dyn Store, prefix: &str, numbers: std::ops::Range<u64>) {
     for number in numbers {
         let frames = vec![frame(number), frame(number + 1000)];
-        committed(store, prefix, &format!("batch-{number}"), |commit| commit.frames = frames).await;
+        committed(store, prefix, &format!("batch-{number}"), |commit| {
+            commit.frames = frames;
+        })
+        .await;
     }
 }
 
 fn numbers(records: &[FeedRecord]) -> Vec<u64> {
-    records.iter().map(|record| record.frames[0].data.get().parse().unwrap()).collect()
+    records
+        .iter()
+        .map(|record| record.frames[0].data.get().parse().unwrap())
+        .collect()
 }
 
 /// Each commit is one record with its frames in order; cursors grow as text.
@@ -27,11 +33,17 @@ pub async fn records_come_in_the_order_of_commits(store: Arc<dyn Store>, prefix:
     tell(&*store, prefix, 0..12).await;
     let told = told_after(&*store, &start).await;
     assert_eq!(numbers(&told), (0..12).collect::<Vec<_>>());
-    assert!(told.iter().all(|record| record.frames.len() == 2 && record.frames[1].data.get().len() == 4));
+    assert!(
+        told.iter()
+            .all(|record| record.frames.len() == 2 && record.frames[1].data.get().len() == 4)
+    );
     assert!(told.is_sorted_by(|a, b| a.cursor < b.cursor && a.committed_at <= b.committed_at));
     assert!(start < told[0].cursor);
     assert_eq!(told[0].committed_at, noon());
-    assert_eq!(told.last().map(|record| &record.cursor), Some(&store.head().await.unwrap()));
+    assert_eq!(
+        told.last().map(|record| &record.cursor),
+        Some(&store.head().await.unwrap())
+    );
 }
 
 /// After any cursor that was given, exactly what followed it comes; also in small bites.
@@ -93,5 +105,8 @@ pub async fn a_commit_ticks(store: Arc<dyn Store>, prefix: &str) {
     let mut ticks = store.ticks();
     ticks.borrow_and_update();
     tell(&*store, prefix, 0..1).await;
-    timeout(PATIENCE, ticks.changed()).await.expect("nothing ticked").unwrap();
+    timeout(PATIENCE, ticks.changed())
+        .await
+        .expect("nothing ticked")
+        .unwrap();
 }

@@ -16,7 +16,13 @@ pub async fn a_lease_has_one_holder(store: Arc<dyn Store>, prefix: &str) {
     assert_eq!((held.next_offset, held.owner_epoch, held.batch_id), (0, 1, None));
     let later = noon().plus(TTL / 2);
     assert_eq!(store.acquire(&id, 4, "other", TTL, later).await.unwrap(), None);
-    assert!(store.acquire(&partition(prefix, 1), 4, "other", TTL, later).await.unwrap().is_some());
+    assert!(
+        store
+            .acquire(&partition(prefix, 1), 4, "other", TTL, later)
+            .await
+            .unwrap()
+            .is_some()
+    );
 }
 
 /// Once its time is up, a lease is the next one's, who sees how far the first came.
@@ -24,7 +30,11 @@ pub async fn a_lease_that_ran_out_is_taken_over(store: Arc<dyn Store>, prefix: &
     let id = partition(prefix, 0);
     let held = take(&*store, &id, "one").await;
     store.commit(commit(&id, &held, "b1", 5)).await.unwrap();
-    let taken = store.acquire(&id, 4, "other", TTL, noon().plus(TTL)).await.unwrap().unwrap();
+    let taken = store
+        .acquire(&id, 4, "other", TTL, noon().plus(TTL))
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!((taken.owner_epoch, taken.next_offset), (held.owner_epoch + 1, 5));
     assert_eq!(taken.batch_id.as_deref(), Some("b1"));
     assert_eq!(taken.lease_until, noon().plus(TTL * 2));
@@ -54,8 +64,15 @@ pub async fn a_lease_is_renewed_by_its_holder_alone(store: Arc<dyn Store>, prefi
     let later = noon().plus(TTL / 2);
     assert!(store.renew(&id, held.owner_epoch, TTL, later).await.unwrap());
     assert_eq!(checkpoint(&*store, &id).await.lease_until, later.plus(TTL));
-    assert_eq!(store.acquire(&id, 4, "other", TTL, noon().plus(TTL)).await.unwrap(), None);
-    let taken = store.acquire(&id, 4, "other", TTL, later.plus(TTL)).await.unwrap().unwrap();
+    assert_eq!(
+        store.acquire(&id, 4, "other", TTL, noon().plus(TTL)).await.unwrap(),
+        None
+    );
+    let taken = store
+        .acquire(&id, 4, "other", TTL, later.plus(TTL))
+        .await
+        .unwrap()
+        .unwrap();
     assert!(!store.renew(&id, held.owner_epoch, TTL * 9, later).await.unwrap());
     assert_eq!(checkpoint(&*store, &id).await.lease_until, taken.lease_until);
 }
@@ -64,10 +81,18 @@ pub async fn a_lease_is_renewed_by_its_holder_alone(store: Arc<dyn Store>, prefi
 pub async fn the_number_of_partitions_is_fixed(store: Arc<dyn Store>, prefix: &str) {
     take(&*store, &partition(prefix, 0), "one").await;
     for partitions in [6, 3] {
-        let refused = store.acquire(&partition(prefix, 1), partitions, "one", TTL, noon()).await;
+        let refused = store
+            .acquire(&partition(prefix, 1), partitions, "one", TTL, noon())
+            .await;
         assert!(matches!(refused, Err(BackendError::Rejected { .. })), "{refused:?}");
     }
-    assert!(store.acquire(&partition(prefix, 1), 4, "one", TTL, noon()).await.unwrap().is_some());
+    assert!(
+        store
+            .acquire(&partition(prefix, 1), 4, "one", TTL, noon())
+            .await
+            .unwrap()
+            .is_some()
+    );
 }
 
 /// A commit moves offset, batch, tally, losses and what is unpublished, and leaves the lease as it is.
@@ -83,8 +108,14 @@ pub async fn a_commit_moves_the_checkpoint(store: Arc<dyn Store>, prefix: &str) 
         assert_eq!(moved.next_offset, held.next_offset + records);
         assert_eq!(moved.tally.clean, held.tally.clean + records);
         assert_eq!(moved.lost, held.lost + 2);
-        assert_eq!((moved.batch_id.as_deref(), moved.unpublished.clone()), (Some(batch), unpublished));
-        assert_eq!((moved.owner_epoch, moved.lease_until), (held.owner_epoch, held.lease_until));
+        assert_eq!(
+            (moved.batch_id.as_deref(), moved.unpublished.clone()),
+            (Some(batch), unpublished)
+        );
+        assert_eq!(
+            (moved.owner_epoch, moved.lease_until),
+            (held.owner_epoch, held.lease_until)
+        );
         held = moved;
     }
 }
@@ -105,7 +136,10 @@ pub async fn the_same_commit_twice_has_its_effect_once(store: Arc<dyn Store>, pr
     assert_eq!(checkpoint(&*store, &id).await.tally.clean, 3);
     assert_eq!(store.minutes(7, 7).await.unwrap(), [minute(7, 3)]);
     assert_eq!(store.load_state(&id).await.unwrap().deltas.len(), 1);
-    assert_eq!((store.head().await.unwrap(), store.threat_stats().await.unwrap()), (head, stats));
+    assert_eq!(
+        (store.head().await.unwrap(), store.threat_stats().await.unwrap()),
+        (head, stats)
+    );
 }
 
 /// A commit that does not start where the checkpoint stands, or without a lease, is refused.
@@ -120,7 +154,10 @@ pub async fn a_commit_from_elsewhere_is_refused(store: Arc<dyn Store>, prefix: &
     }
     held.next_offset = 0;
     let refused = store.commit(commit(&partition(prefix, 3), &held, "b3", 1)).await;
-    assert!(matches!(refused, Err(CommitError::Refused)), "never leased: {refused:?}");
+    assert!(
+        matches!(refused, Err(CommitError::Refused)),
+        "never leased: {refused:?}"
+    );
     assert_eq!(checkpoint(&*store, &id).await.next_offset, 5);
 }
 
@@ -128,7 +165,11 @@ pub async fn a_commit_from_elsewhere_is_refused(store: Arc<dyn Store>, prefix: &
 pub async fn a_zombie_is_refused(store: Arc<dyn Store>, prefix: &str) {
     let id = partition(prefix, 0);
     let zombie = take(&*store, &id, "one").await;
-    let holder = store.acquire(&id, 4, "other", TTL, noon().plus(TTL)).await.unwrap().unwrap();
+    let holder = store
+        .acquire(&id, 4, "other", TTL, noon().plus(TTL))
+        .await
+        .unwrap()
+        .unwrap();
     let refused = store.commit(commit(&id, &zombie, "z", 5)).await;
     assert!(matches!(refused, Err(CommitError::Refused)), "{refused:?}");
     assert!(!store.renew(&id, zombie.owner_epoch, TTL, noon()).await.unwrap());
@@ -198,7 +239,12 @@ pub async fn a_commit_after_the_lease_ran_out_stands(store: Arc<dyn Store>, pref
     let mut late = commit(&id, &held, "b1", 1);
     late.now = noon().plus(TTL * 10);
     store.commit(late).await.unwrap();
-    assert!(store.renew(&id, held.owner_epoch, TTL, noon().plus(TTL * 10)).await.unwrap());
+    assert!(
+        store
+            .renew(&id, held.owner_epoch, TTL, noon().plus(TTL * 10))
+            .await
+            .unwrap()
+    );
 }
 
 /// Two commits from the same place at the same time: exactly one is made.
@@ -248,7 +294,10 @@ pub async fn deltas_gather_until_a_snapshot(store: Arc<dyn Store>, prefix: &str)
     assert_eq!(states[2], (vec![], vec![bytes("d1"), bytes("d2")]));
     assert_eq!(states[3], (vec![(0, bytes("s0")), (3, bytes("s3"))], vec![]));
     assert_eq!(states[4].1, [bytes("d4")]);
-    assert_eq!(states[6], (vec![(0, bytes("s0")), (3, bytes("new s3"))], vec![bytes("d5")]));
+    assert_eq!(
+        states[6],
+        (vec![(0, bytes("s0")), (3, bytes("new s3"))], vec![bytes("d5")])
+    );
 }
 
 /// A partition's state is its own, however large.
@@ -275,11 +324,21 @@ pub async fn checkpoints_come_in_order(store: Arc<dyn Store>, prefix: &str) {
     }
     take(&*store, &partition(&format!("{prefix}-other"), 1), "one").await;
     let topic = partition(prefix, 0).topic;
-    let partitions: Vec<u32> = store.checkpoints(&topic).await.unwrap().iter().map(|c| c.partition).collect();
+    let partitions: Vec<u32> = store
+        .checkpoints(&topic)
+        .await
+        .unwrap()
+        .iter()
+        .map(|c| c.partition)
+        .collect();
     assert_eq!(partitions, [0, 2, 3]);
     assert_eq!(store.checkpoints("no topic").await.unwrap(), []);
     // A lease of no time is free at once.
     let id = partition(prefix, 1);
-    store.acquire(&id, 4, "one", Duration::ZERO, noon()).await.unwrap().unwrap();
+    store
+        .acquire(&id, 4, "one", Duration::ZERO, noon())
+        .await
+        .unwrap()
+        .unwrap();
     assert!(store.acquire(&id, 4, "other", TTL, noon()).await.unwrap().is_some());
 }

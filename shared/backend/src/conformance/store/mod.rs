@@ -38,7 +38,9 @@ pub(crate) async fn committed(store: &dyn Store, prefix: &str, batch: &str, fill
 
 pub(crate) async fn checkpoint(store: &dyn Store, id: &PartitionId) -> Checkpoint {
     let all = store.checkpoints(&id.topic).await.unwrap();
-    all.into_iter().find(|c| c.partition == id.partition).expect("there is no checkpoint")
+    all.into_iter()
+        .find(|c| c.partition == id.partition)
+        .expect("there is no checkpoint")
 }
 
 pub(crate) async fn follow(store: &dyn Store, after: &FeedCursor) -> Box<dyn FeedReader> {
@@ -53,7 +55,10 @@ pub(crate) async fn told_after(store: &dyn Store, after: &FeedCursor) -> Vec<Fee
     let head = store.head().await.unwrap();
     let mut reader = follow(store, after).await;
     let mut told = Vec::new();
-    while told.last().map_or(after < &head, |last: &FeedRecord| last.cursor < head) {
+    while told
+        .last()
+        .map_or(after < &head, |last: &FeedRecord| last.cursor < head)
+    {
         let records = tokio::time::timeout(PATIENCE, reader.next(100, PATIENCE)).await;
         told.extend(records.expect("the feed's reader slept on").unwrap());
     }

@@ -25,13 +25,20 @@ pub async fn an_execution_is_created_once(store: Arc<dyn Store>, _prefix: &str) 
     assert_eq!(store.execution("EXE-2").await.unwrap(), None);
     let told = told_after(&*store, &start).await;
     assert_eq!((told.len(), told[0].frames[0].kind), (1, FrameKind::PlaybookStatus));
-    assert_eq!(serde_json::from_str::<Execution>(told[0].frames[0].data.get()).unwrap(), first);
+    assert_eq!(
+        serde_json::from_str::<Execution>(told[0].frames[0].data.get()).unwrap(),
+        first
+    );
 }
 
 /// Of two saves of the same version one is made; the other is told and does nothing.
 pub async fn an_execution_is_saved_at_its_version_alone(store: Arc<dyn Store>, _prefix: &str) {
     let mut running = execution("EXE-1");
-    assert_eq!(store.save_execution(&running, &[], noon()).await.unwrap(), None, "not created");
+    assert_eq!(
+        store.save_execution(&running, &[], noon()).await.unwrap(),
+        None,
+        "not created"
+    );
     store.create_execution(&running, noon()).await.unwrap();
     running.steps[0].status = StepStatus::Running;
     let saved = store.save_execution(&running, &[], noon()).await.unwrap().unwrap();
@@ -54,7 +61,11 @@ async fn step(store: &dyn Store, id: &str, effects: &[Effect]) {
             execution(id)
         }
     };
-    store.save_execution(&execution, effects, noon()).await.unwrap().unwrap();
+    store
+        .save_execution(&execution, effects, noon())
+        .await
+        .unwrap()
+        .unwrap();
 }
 
 /// The effects of a step are there when its state is, and an execution lifts its own blocks alone.
@@ -68,7 +79,10 @@ pub async fn effects_come_with_their_step(store: Arc<dyn Store>, prefix: &str) {
     };
     let set = Effect::Block(block("203.0.113.7", "EXE-1", 60));
     step(&*store, "EXE-1", &[set.clone(), marked]).await;
-    assert_eq!(store.blocklist(noon()).await.unwrap(), [block("203.0.113.7", "EXE-1", 60)]);
+    assert_eq!(
+        store.blocklist(noon()).await.unwrap(),
+        [block("203.0.113.7", "EXE-1", 60)]
+    );
     assert!(store.threat("THR-1").await.unwrap().unwrap().auto_blocked);
     let kinds: Vec<FrameKind> = told_after(&*store, &start)
         .await
@@ -76,14 +90,21 @@ pub async fn effects_come_with_their_step(store: Arc<dyn Store>, prefix: &str) {
         .flat_map(|record| record.frames.iter().map(|frame| frame.kind))
         .collect();
     assert_eq!(kinds.iter().filter(|kind| **kind == FrameKind::ThreatUpdate).count(), 1);
-    assert_eq!(kinds.iter().filter(|kind| **kind == FrameKind::PlaybookStatus).count(), 2);
+    assert_eq!(
+        kinds.iter().filter(|kind| **kind == FrameKind::PlaybookStatus).count(),
+        2
+    );
 
     let lift = |execution_id: &str| Effect::Unblock {
         ip: "203.0.113.7".to_owned(),
         execution_id: execution_id.to_owned(),
     };
     step(&*store, "EXE-2", &[lift("EXE-2")]).await;
-    assert_eq!(store.blocklist(noon()).await.unwrap().len(), 1, "another's block was lifted");
+    assert_eq!(
+        store.blocklist(noon()).await.unwrap().len(),
+        1,
+        "another's block was lifted"
+    );
     step(&*store, "EXE-1", &[lift("EXE-1")]).await;
     assert_eq!(store.blocklist(noon()).await.unwrap(), []);
 }
@@ -96,8 +117,13 @@ pub async fn a_block_keeps_the_later_expiry(store: Arc<dyn Store>, _prefix: &str
     step(&*store, "EXE-2", &blocks("203.0.113.7", "EXE-2", 30)).await;
     step(&*store, "EXE-3", &blocks("2001:db8::1", "EXE-3", 30)).await;
     let expiries = async |now: Timestamp| {
-        let mut listed: Vec<_> =
-            store.blocklist(now).await.unwrap().into_iter().map(|entry| (entry.ip, entry.expires_at)).collect();
+        let mut listed: Vec<_> = store
+            .blocklist(now)
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|entry| (entry.ip, entry.expires_at))
+            .collect();
         listed.sort();
         listed
     };
@@ -107,7 +133,13 @@ pub async fn a_block_keeps_the_later_expiry(store: Arc<dyn Store>, _prefix: &str
     step(&*store, "EXE-4", &blocks("203.0.113.7", "EXE-4", 90)).await;
     assert_eq!(expiries(at(61)).await, [(v4, at(90))]);
     assert_eq!(store.totals(at(61)).await.unwrap().blocked, 1);
-    assert_eq!((expiries(at(91)).await.len(), store.totals(at(91)).await.unwrap().blocked), (0, 0));
+    assert_eq!(
+        (
+            expiries(at(91)).await.len(),
+            store.totals(at(91)).await.unwrap().blocked
+        ),
+        (0, 0)
+    );
 }
 
 /// Each filter lets through what it names; pages hold each execution once, newest first.
@@ -127,19 +159,48 @@ pub async fn executions_are_filtered_and_paged(store: Arc<dyn Store>, _prefix: &
     };
     let found = async |query: ExecutionQuery| {
         let page = store.executions(&query).await.unwrap();
-        (page.items.into_iter().map(|execution| execution.execution_id).collect::<Vec<_>>(), page.next_cursor)
+        (
+            page.items
+                .into_iter()
+                .map(|execution| execution.execution_id)
+                .collect::<Vec<_>>(),
+            page.next_cursor,
+        )
     };
-    let (of_threat, _) = found(ExecutionQuery { threat_id: Some("THR-1".to_owned()), ..all() }).await;
+    let (of_threat, _) = found(ExecutionQuery {
+        threat_id: Some("THR-1".to_owned()),
+        ..all()
+    })
+    .await;
     assert_eq!(of_threat, ["EXE-5", "EXE-3", "EXE-1"]);
-    let completed = ExecutionQuery { status: Some(ExecutionStatus::Completed), ..all() };
+    let completed = ExecutionQuery {
+        status: Some(ExecutionStatus::Completed),
+        ..all()
+    };
     assert_eq!(found(completed).await.0, ["EXE-5"]);
-    let other = ExecutionQuery { playbook_id: Some("pb-other".to_owned()), ..all() };
+    let other = ExecutionQuery {
+        playbook_id: Some("pb-other".to_owned()),
+        ..all()
+    };
     assert_eq!(found(other).await.0, ["EXE-5"]);
     let (first, cursor) = found(ExecutionQuery { limit: 4, ..all() }).await;
-    let (rest, end) = found(ExecutionQuery { limit: 4, cursor, ..all() }).await;
-    assert_eq!([first, rest].concat(), ["EXE-6", "EXE-5", "EXE-4", "EXE-3", "EXE-2", "EXE-1", "EXE-0"]);
+    let (rest, end) = found(ExecutionQuery {
+        limit: 4,
+        cursor,
+        ..all()
+    })
+    .await;
+    assert_eq!(
+        [first, rest].concat(),
+        ["EXE-6", "EXE-5", "EXE-4", "EXE-3", "EXE-2", "EXE-1", "EXE-0"]
+    );
     assert_eq!(end, None);
-    let refused = store.executions(&ExecutionQuery { cursor: Some("x".to_owned()), ..all() }).await;
+    let refused = store
+        .executions(&ExecutionQuery {
+            cursor: Some("x".to_owned()),
+            ..all()
+        })
+        .await;
     assert!(matches!(refused, Err(BackendError::Rejected { .. })), "{refused:?}");
 }
 
@@ -153,15 +214,43 @@ pub async fn a_simulation_is_not_overwritten_by_an_older_one(store: Arc<dyn Stor
         events_generated: events,
         ..SimulationState::idle()
     };
-    assert!(!store.save_simulation(&run("SIM-1", 0), Some("SIM-1"), true, noon()).await.unwrap());
-    assert!(store.save_simulation(&run("SIM-1", 0), None, true, noon()).await.unwrap());
-    assert!(store.save_simulation(&run("SIM-1", 5), Some("SIM-1"), false, noon()).await.unwrap());
-    assert!(store.save_simulation(&run("SIM-2", 0), None, true, noon()).await.unwrap());
-    assert!(!store.save_simulation(&run("SIM-1", 9), Some("SIM-1"), true, noon()).await.unwrap());
+    assert!(
+        !store
+            .save_simulation(&run("SIM-1", 0), Some("SIM-1"), true, noon())
+            .await
+            .unwrap()
+    );
+    assert!(
+        store
+            .save_simulation(&run("SIM-1", 0), None, true, noon())
+            .await
+            .unwrap()
+    );
+    assert!(
+        store
+            .save_simulation(&run("SIM-1", 5), Some("SIM-1"), false, noon())
+            .await
+            .unwrap()
+    );
+    assert!(
+        store
+            .save_simulation(&run("SIM-2", 0), None, true, noon())
+            .await
+            .unwrap()
+    );
+    assert!(
+        !store
+            .save_simulation(&run("SIM-1", 9), Some("SIM-1"), true, noon())
+            .await
+            .unwrap()
+    );
     assert_eq!(store.simulation().await.unwrap(), Some(run("SIM-2", 0)));
     let told = told_after(&*store, &start).await;
     assert_eq!(told.len(), 2);
-    assert!(told.iter().all(|record| record.frames[0].kind == FrameKind::SimulationUpdate));
+    assert!(
+        told.iter()
+            .all(|record| record.frames[0].kind == FrameKind::SimulationUpdate)
+    );
 }
 
 /// Of several who make the same setting at once, all get the one that is kept.
@@ -212,7 +301,10 @@ pub async fn totals_add_up(store: Arc<dyn Store>, prefix: &str) {
         .await;
     }
     let totals = store.totals(noon()).await.unwrap();
-    assert_eq!((totals.threats_detected, totals.critical, totals.alerts_generated), (6, 3, 2));
+    assert_eq!(
+        (totals.threats_detected, totals.critical, totals.alerts_generated),
+        (6, 3, 2)
+    );
 }
 
 /// The check succeeds on what works.

@@ -42,7 +42,10 @@ pub async fn a_threat_that_is_there_is_left_alone(store: Arc<dyn Store>, prefix:
     other.description = "another".to_owned();
     other.severity = Severity::Low;
     store_all(&*store, prefix, [threat("THR-1")]).await;
-    committed(&*store, prefix, "again", |commit| commit.threats = vec![new_threat(other)]).await;
+    committed(&*store, prefix, "again", |commit| {
+        commit.threats = vec![new_threat(other)];
+    })
+    .await;
     assert_eq!(store.threat("THR-1").await.unwrap(), Some(threat("THR-1")));
     assert_eq!(store.threat_stats().await.unwrap().total_threats, 1);
     assert_eq!(store.totals(noon()).await.unwrap().threats_detected, 1);
@@ -65,24 +68,72 @@ pub async fn every_filter_filters(store: Arc<dyn Store>, prefix: &str) {
 
     let minute = noon().plus(Duration::from_secs(60));
     let cases: [(ThreatQuery, &[&str]); 9] = [
-        (ThreatQuery { severity: Some(Severity::Critical), ..all() }, &["critical"]),
-        (ThreatQuery { threat_type: Some(ThreatType::PortScan), ..all() }, &["scan"]),
-        (ThreatQuery { source_ip: Some("198.51.100.9".to_owned()), ..all() }, &["elsewhere"]),
         (
-            ThreatQuery { technique: Some("T1110".to_owned()), ..all() },
+            ThreatQuery {
+                severity: Some(Severity::Critical),
+                ..all()
+            },
+            &["critical"],
+        ),
+        (
+            ThreatQuery {
+                threat_type: Some(ThreatType::PortScan),
+                ..all()
+            },
+            &["scan"],
+        ),
+        (
+            ThreatQuery {
+                source_ip: Some("198.51.100.9".to_owned()),
+                ..all()
+            },
+            &["elsewhere"],
+        ),
+        (
+            ThreatQuery {
+                technique: Some("T1110".to_owned()),
+                ..all()
+            },
             &["critical", "elsewhere", "later", "plain"],
         ),
-        (ThreatQuery { since: Some(minute), ..all() }, &["later"]),
         (
-            ThreatQuery { until: Some(minute), ..all() },
+            ThreatQuery {
+                since: Some(minute),
+                ..all()
+            },
+            &["later"],
+        ),
+        (
+            ThreatQuery {
+                until: Some(minute),
+                ..all()
+            },
             &["critical", "drill", "elsewhere", "plain", "scan"],
         ),
-        (ThreatQuery { simulated: Some(true), ..all() }, &["drill"]),
         (
-            ThreatQuery { simulated: Some(false), since: Some(noon()), until: Some(minute), text: Some("PLAIN".to_owned()), ..all() },
+            ThreatQuery {
+                simulated: Some(true),
+                ..all()
+            },
+            &["drill"],
+        ),
+        (
+            ThreatQuery {
+                simulated: Some(false),
+                since: Some(noon()),
+                until: Some(minute),
+                text: Some("PLAIN".to_owned()),
+                ..all()
+            },
             &["plain"],
         ),
-        (ThreatQuery { severity: Some(Severity::Info), ..all() }, &[]),
+        (
+            ThreatQuery {
+                severity: Some(Severity::Info),
+                ..all()
+            },
+            &[],
+        ),
     ];
     for (query, expected) in cases {
         let mut found = ids(&*store, &query).await;
@@ -105,7 +156,17 @@ pub async fn text_is_searched_as_text(store: Arc<dyn Store>, prefix: &str) {
         text: Some(text.to_owned()),
         ..all()
     };
-    for text in ["100%", "A_B\\C", "KÖLN", "'; --", "2001:DB8", "0.2.77", "administrator", "dc-01", "thr-ODD"] {
+    for text in [
+        "100%",
+        "A_B\\C",
+        "KÖLN",
+        "'; --",
+        "2001:DB8",
+        "0.2.77",
+        "administrator",
+        "dc-01",
+        "thr-ODD",
+    ] {
         assert_eq!(ids(&*store, &search(text)).await, ["THR-odd"], "{text}");
     }
     for text in ["100_", "%", "a%c", "100%%", "Administrator\u{0}", "*"] {
@@ -144,24 +205,45 @@ pub async fn pages_follow_one_another(store: Arc<dyn Store>, prefix: &str) {
 pub async fn a_foreign_cursor_is_refused(store: Arc<dyn Store>, prefix: &str) {
     store_all(&*store, prefix, [threat("THR-1")]).await;
     for cursor in ["", "x", "' OR 1=1", "99999999999999999999999999"] {
-        let query = ThreatQuery { cursor: Some(cursor.to_owned()), ..all() };
+        let query = ThreatQuery {
+            cursor: Some(cursor.to_owned()),
+            ..all()
+        };
         let refused = store.threats(&query).await;
-        assert!(matches!(refused, Err(BackendError::Rejected { .. })), "{cursor}: {refused:?}");
+        assert!(
+            matches!(refused, Err(BackendError::Rejected { .. })),
+            "{cursor}: {refused:?}"
+        );
     }
 }
 
 /// The counts have every severity, and the types there are.
 pub async fn stats_count_what_is_stored(store: Arc<dyn Store>, prefix: &str) {
     let empty = store.threat_stats().await.unwrap();
-    assert_eq!((empty.total_threats, empty.severity_distribution.len()), (0, Severity::ALL.len()));
+    assert_eq!(
+        (empty.total_threats, empty.severity_distribution.len()),
+        (0, Severity::ALL.len())
+    );
     let mut scan = threat("THR-3");
     (scan.threat_type, scan.severity) = (ThreatType::PortScan, Severity::Critical);
     store_all(&*store, prefix, [threat("THR-1"), threat("THR-2"), scan]).await;
     let stats = store.threat_stats().await.unwrap();
     assert_eq!(stats.total_threats, 3);
     assert_eq!(stats.severity_distribution.values().sum::<u64>(), 3);
-    assert_eq!((stats.severity_distribution["HIGH"], stats.severity_distribution["CRITICAL"]), (2, 1));
-    assert_eq!((stats.type_distribution["BRUTE_FORCE"], stats.type_distribution["PORT_SCAN"]), (2, 1));
+    assert_eq!(
+        (
+            stats.severity_distribution["HIGH"],
+            stats.severity_distribution["CRITICAL"]
+        ),
+        (2, 1)
+    );
+    assert_eq!(
+        (
+            stats.type_distribution["BRUTE_FORCE"],
+            stats.type_distribution["PORT_SCAN"]
+        ),
+        (2, 1)
+    );
 }
 
 /// Originals keep their order; a threat without any has an empty list, no threat has none.
@@ -213,7 +295,11 @@ pub async fn a_change_is_made_and_told_once(store: Arc<dyn Store>, prefix: &str)
     };
     for change in [ThreatChange::AutoBlocked(true), triaged] {
         let before = store.head().await.unwrap();
-        let changed = store.change_threat("THR-1", change.clone(), noon()).await.unwrap().unwrap();
+        let changed = store
+            .change_threat("THR-1", change.clone(), noon())
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(store.threat("THR-1").await.unwrap().as_ref(), Some(&changed));
         let told = told_after(&*store, &before).await;
         assert_eq!(told.len(), 1);
@@ -221,14 +307,32 @@ pub async fn a_change_is_made_and_told_once(store: Arc<dyn Store>, prefix: &str)
         let shown: Threat = serde_json::from_str(told[0].frames[0].data.get()).unwrap();
         assert_eq!(shown, changed);
         let head = store.head().await.unwrap();
-        assert_eq!(store.change_threat("THR-1", change, noon()).await.unwrap(), Some(changed));
+        assert_eq!(
+            store.change_threat("THR-1", change, noon()).await.unwrap(),
+            Some(changed)
+        );
         assert_eq!(store.head().await.unwrap(), head, "told twice");
     }
     let now = store.threat("THR-1").await.unwrap().unwrap();
     assert!(now.auto_blocked && now.severity == Severity::Critical && now.triage.is_some());
     let stats = store.threat_stats().await.unwrap();
-    assert_eq!((stats.severity_distribution["HIGH"], stats.severity_distribution["CRITICAL"]), (0, 1));
-    let query = ThreatQuery { severity: Some(Severity::Critical), ..all() };
+    assert_eq!(
+        (
+            stats.severity_distribution["HIGH"],
+            stats.severity_distribution["CRITICAL"]
+        ),
+        (0, 1)
+    );
+    let query = ThreatQuery {
+        severity: Some(Severity::Critical),
+        ..all()
+    };
     assert_eq!(ids(&*store, &query).await, ["THR-1"]);
-    assert_eq!(store.change_threat("THR-2", ThreatChange::AutoBlocked(true), noon()).await.unwrap(), None);
+    assert_eq!(
+        store
+            .change_threat("THR-2", ThreatChange::AutoBlocked(true), noon())
+            .await
+            .unwrap(),
+        None
+    );
 }
