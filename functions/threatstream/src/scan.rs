@@ -67,7 +67,7 @@ pub(crate) fn scan(options: &ScanOptions) -> anyhow::Result<u8> {
             progress.set_position(pipeline.read());
             for finding in findings {
                 failed |= options.fail_on.is_some_and(|level| finding.threat.severity >= level);
-                printer.print(finding)?;
+                printer.print(&finding)?;
             }
             Ok(())
         };
@@ -75,7 +75,7 @@ pub(crate) fn scan(options: &ScanOptions) -> anyhow::Result<u8> {
     }
     for finding in pipeline.finish() {
         failed |= options.fail_on.is_some_and(|level| finding.threat.severity >= level);
-        printer.print(finding)?;
+        printer.print(&finding)?;
     }
     progress.finish_and_clear();
     let printed = printer.finish()?;

@@ -42,20 +42,21 @@ impl Config {
         let simulator = reader.absorb(simulator::Config::from_env(environment));
         let relay = relay::Config::from_env(&mut reader);
         let rules = reader.text("RULES_DIR").map(Into::into);
-        let all = (serve, platform, api, responder, simulator);
-        reader.finish(()).map(|()| all).and_then(|all| match all {
-            (Some(serve), Some(platform), Some(api), Some(responder), Some(simulator)) => Ok(Self {
-                serve,
-                platform,
-                api,
+        // A part that is wrong has left its problem with the reader.
+        let whole = || {
+            Some(Self {
+                serve: serve?,
+                platform: platform?,
+                api: api?,
                 relay,
-                responder,
-                simulator,
+                responder: responder?,
+                simulator: simulator?,
                 rules,
-            }),
-            // What is missing has left its problem with the reader, which then did not finish.
-            _ => unreachable!("a configuration that was not read has said why"),
-        })
+            })
+        };
+        let whole = whole();
+        reader.finish(())?;
+        Ok(whole.unwrap_or_else(|| unreachable!("a part that was not read has said why")))
     }
 }
 

@@ -58,7 +58,6 @@ impl Recent {
                 for at in start..end {
                     bytes.extend(self.order[(at - oldest) as usize].to_le_bytes());
                 }
-                #[expect(clippy::cast_possible_truncation, reason = "a remainder of five")]
                 let slot = first_slot + (chunk % CHUNKS) as u16;
                 (slot, bytes)
             })

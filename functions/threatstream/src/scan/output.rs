@@ -79,13 +79,13 @@ impl Printer {
         })
     }
 
-    pub(crate) fn print(&mut self, finding: Finding) -> anyhow::Result<()> {
+    pub(crate) fn print(&mut self, finding: &Finding) -> anyhow::Result<()> {
         if finding.threat.severity < self.min_level {
             return Ok(());
         }
         match &mut self.form {
             Form::Table(table) => {
-                table.add_row(row(&finding));
+                table.add_row(row(finding));
             }
             Form::Json | Form::Ndjson => {
                 let separator = match (&self.form, self.printed) {
@@ -94,10 +94,10 @@ impl Printer {
                     _ => "",
                 };
                 let end = if matches!(self.form, Form::Ndjson) { "\n" } else { "" };
-                let json = inert_json(&serde_json::to_string(&finding)?);
+                let json = inert_json(&serde_json::to_string(finding)?);
                 write!(io::stdout(), "{separator}{json}{end}")?;
             }
-            Form::Csv(writer) => writer.write_record(record(&finding))?,
+            Form::Csv(writer) => writer.write_record(record(finding))?,
         }
         self.printed += 1;
         Ok(())

@@ -12,9 +12,9 @@ pub(crate) fn inert(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
         if is_unsafe(c) {
-            safe.extend(c.escape_unicode())
+            safe.extend(c.escape_unicode());
         } else {
-            safe.push(c)
+            safe.push(c);
         }
     }
     safe
@@ -25,9 +25,9 @@ pub(crate) fn inert_json(json: &str) -> String {
     let mut safe = String::with_capacity(json.len());
     for c in json.chars() {
         if is_unsafe(c) && c != '\n' {
-            safe.push_str(&format!("\\u{:04x}", u32::from(c)))
+            safe.push_str(&format!("\\u{:04x}", u32::from(c)));
         } else {
-            safe.push(c)
+            safe.push(c);
         }
     }
     safe

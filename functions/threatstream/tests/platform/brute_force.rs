@@ -68,7 +68,10 @@ async fn attackers_are_named_the_same_both_ways_and_twice() {
         });
         let source = named.unwrap_or_else(|| panic!("no attacker in {threat}"));
         by_address += usize::from(threat["source_ip"].is_string());
-        assert!(lines.iter().any(|line| line.contains(source) && line.contains("sshd")), "{threat}");
+        assert!(
+            lines.iter().any(|line| line.contains(source) && line.contains("sshd")),
+            "{threat}"
+        );
         assert!(
             threat["mitre_attack_id"]
                 .as_str()

@@ -55,7 +55,7 @@ impl Platform {
         std::thread::spawn(move || {
             lines
                 .map_while(Result::ok)
-                .for_each(|line| eprintln!("platform: {line}"))
+                .for_each(|line| eprintln!("platform: {line}"));
         });
         Self { child, base }
     }

@@ -17,7 +17,7 @@ fn line(site: usize, at: usize) -> String {
     let visitor = format!("198.51.{}.{}", 100 + site, at % 250 + 1);
     match at % 200 {
         // Somebody guesses passwords, in bursts.
-        0..=3 if at / 3000 % 2 == 0 => format!(
+        0..=3 if (at / 3000).is_multiple_of(2) => format!(
             "<38>1 {} web-{site} sshd {} - - Failed password for invalid user user{} from {attacker} port {} ssh2",
             rfc3339(time),
             1000 + at % 900,
@@ -25,7 +25,7 @@ fn line(site: usize, at: usize) -> String {
             40_000 + at % 20_000
         ),
         // Injections, now and then more than ten a minute.
-        7 | 57 | 107 | 157 if at / 7000 % 2 == 0 => access(
+        7 | 57 | 107 | 157 if (at / 7000).is_multiple_of(2) => access(
             &attacker,
             time,
             "/items?id=1%27%20UNION%20SELECT%20password%20FROM%20users--",

@@ -116,7 +116,7 @@ impl Batch<'_> {
         }
         state.change(Change::Seen(key, found.event.received_at.as_micros()));
         let Some(window) = &found.window else {
-            let threat = score::threat(found, Cause::Event, self.now);
+            let threat = score::threat(found, &Cause::Event, self.now);
             let stored = self.threat(state, found, threat);
             *(if stored {
                 &mut self.judged.tally.stored
@@ -143,7 +143,7 @@ impl Batch<'_> {
         }
         let mut any_stored = false;
         for fired in contributed.fired {
-            let threat = score::threat(found, Cause::Window(window, fired), self.now);
+            let threat = score::threat(found, &Cause::Window(window, fired), self.now);
             any_stored |= self.threat(state, found, threat);
         }
         *(if any_stored {

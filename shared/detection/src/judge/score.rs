@@ -15,10 +15,10 @@ pub(super) enum Cause<'a> {
 }
 
 /// The threat, and the originals behind it.
-pub(super) fn threat(found: &Match, cause: Cause<'_>, now: Timestamp) -> (Threat, Vec<Original>) {
+pub(super) fn threat(found: &Match, cause: &Cause<'_>, now: Timestamp) -> (Threat, Vec<Original>) {
     let event = &found.event;
     let verdict = &found.verdict;
-    let (id, event_count, rule_ids, originals) = match &cause {
+    let (id, event_count, rule_ids, originals) = match cause {
         Cause::Event => {
             let id = derived_id("THR", &[&verdict.id, &found.fingerprint]);
             (id, 1, vec![verdict.id.clone()], vec![event.original()])
@@ -43,7 +43,7 @@ pub(super) fn threat(found: &Match, cause: Cause<'_>, now: Timestamp) -> (Threat
             rule_id: found.rule_id.clone(),
         })
         .collect();
-    if let Cause::Window(window, fired) = &cause {
+    if let Cause::Window(window, fired) = cause {
         for (field, value) in &window.group {
             evidence.push(Evidence {
                 field: field.clone(),
@@ -79,9 +79,9 @@ pub(super) fn threat(found: &Match, cause: Cause<'_>, now: Timestamp) -> (Threat
         user: event.user.clone(),
         host: event.host.clone(),
         confidence: verdict.confidence,
-        description: description(found, &cause),
-        contextual_analysis: context(found, &cause),
-        contributing_signals: signals(found, &cause),
+        description: description(found, cause),
+        contextual_analysis: context(found, cause),
+        contributing_signals: signals(found, cause),
         recommended_actions: verdict.recommended_actions.clone(),
         mitre_attack_name: known.map(|technique| technique.name.to_owned()),
         mitre_tactic: known.map(|technique| technique.tactic.to_owned()),
@@ -132,7 +132,10 @@ fn description(found: &Match, cause: &Cause<'_>) -> String {
     let event = &found.event;
     let mut text = found.verdict.title.clone();
     // Some logs name a source by its host name alone; then the group of the window does.
-    let source = event.source_ip.as_ref().or(matches!(cause, Cause::Window(..)).then_some(&found.entity));
+    let source = event
+        .source_ip
+        .as_ref()
+        .or(matches!(cause, Cause::Window(..)).then_some(&found.entity));
     if let Some(source) = source {
         text.push_str(&format!(" from {source}"));
     }

@@ -122,7 +122,7 @@ fn a_closed_alert_is_followed_by_another_that_names_it() {
         .id
         .clone();
     let next = single(2, 200, "203.0.113.7");
-    assert_eq!(state.alerts_of([&next]), [first.clone()]);
+    assert_eq!(state.alerts_of([&next]), std::slice::from_ref(&first));
     let closed = AlertCase {
         status: AlertStatus::Resolved,
         version: 3,
