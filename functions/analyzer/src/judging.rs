@@ -6,9 +6,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use bytes::Bytes;
 use threatstream_backend::{
     AlertWrite, BackendError, Backends, Commit, CommitError, Durability, LogReader, LoggedRecord, NewThreat,
-    PartitionId, StateChange,
+    PartitionId, SavedState, StateChange,
 };
 use threatstream_detection::Match;
 use threatstream_detection::judge::{JudgeState, Judged};
@@ -47,12 +48,13 @@ pub async fn run(dependencies: Dependencies, stop: CancellationToken) -> anyhow:
     }
     while let Some(ended) = judges.join_next().await {
         // Dropping the set stops the others; the supervisor starts all of them again.
-        ended??;
+        ended?;
     }
     Ok(())
 }
 
-async fn run_partition(mut judge: Judge, stop: CancellationToken) -> anyhow::Result<()> {
+/// A partition that cannot go on does not keep the others from going on: it is tried again, ever less often.
+async fn run_partition(mut judge: Judge, stop: CancellationToken) {
     let mut backoff = Duration::from_millis(100);
     while !stop.is_cancelled() {
         let worked = tokio::select! {
@@ -62,17 +64,15 @@ async fn run_partition(mut judge: Judge, stop: CancellationToken) -> anyhow::Res
         };
         match worked {
             Ok(_) => backoff = Duration::from_millis(100),
-            Err(StageError::Backend(error)) if error.is_retryable() => {
-                tracing::warn!(%error, partition = judge.partition, "judge starts again from its checkpoint");
+            Err(error) => {
+                tracing::error!(%error, partition = judge.partition, "judge starts again from its checkpoint");
                 judge.forget();
                 pause(backoff, &stop).await;
-                backoff = (backoff * 2).min(Duration::from_secs(10));
+                backoff = (backoff * 2).min(Duration::from_secs(30));
             }
-            Err(error) => return Err(error.into()),
         }
     }
     judge.release().await;
-    Ok(())
 }
 
 /// The stage over one partition.
@@ -83,6 +83,8 @@ pub struct Judge {
     held: Option<Held>,
     next_round: Timestamp,
     batches: u64,
+    /// Alerts that the last commit found changed, though the state may know nothing of them.
+    contested: Vec<String>,
     threats: Counter,
 }
 
@@ -94,6 +96,8 @@ struct Held {
     deltas: usize,
     snapshot: usize,
     reader: Box<dyn LogReader>,
+    /// What the last commit named as unpublished is published by now.
+    published: bool,
 }
 
 impl Judge {
@@ -107,6 +111,7 @@ impl Judge {
             held: None,
             next_round: Timestamp::EPOCH,
             batches: 0,
+            contested: Vec::new(),
             threats: metrics::counter("threatstream_threats_stored", "Threats stored"),
         }
     }
@@ -135,11 +140,26 @@ impl Judge {
         self.next_round = Timestamp::EPOCH;
     }
 
-    /// Gives up the lease, so that another need not wait for it.
-    pub async fn release(self) {
-        if let Some(held) = &self.held
-            && let Err(error) = self.dependencies.backends.store.release(&self.id(), held.epoch).await
-        {
+    /// Gives up the lease, so that another need not wait for it, nor publish again what is published.
+    pub async fn release(mut self) {
+        let id = self.id();
+        let Some(held) = &mut self.held else { return };
+        let store = self.dependencies.backends.store.clone();
+        if held.published {
+            let now = self.dependencies.clock.now();
+            let batch_id = format!("{}-{}-end", self.dependencies.owner, held.epoch);
+            let (last, _) = held.commit(id.clone(), batch_id, held.next_offset, 0, Judged::default(), now);
+            if let Err(error) = store
+                .commit(Commit {
+                    minutes: Vec::new(),
+                    ..last
+                })
+                .await
+            {
+                tracing::debug!(%error, partition = self.partition, "the next holder publishes the last batch again");
+            }
+        }
+        if let Err(error) = store.release(&id, held.epoch).await {
             tracing::warn!(%error, partition = self.partition, "lease not released; it runs out by itself");
         }
     }
@@ -153,7 +173,8 @@ impl Judge {
 
     async fn round(&mut self) -> Result<(), StageError> {
         let now = self.dependencies.clock.now();
-        if now < self.next_round {
+        // A clock that was set back must not keep leases from being renewed.
+        if now < self.next_round && self.next_round.since(now) <= LEASE_ROUND {
             return Ok(());
         }
         let backends = self.dependencies.backends.clone();
@@ -178,44 +199,36 @@ impl Judge {
     async fn load(&mut self, epoch: u64, next_offset: u64) -> Result<(), StageError> {
         let backends = &self.dependencies.backends;
         let saved = backends.store.load_state(&self.id()).await?;
-        self.held = Some(Held {
+        let mut held = Held {
             epoch,
             next_offset,
-            state: JudgeState::load(&saved.slots, &saved.deltas)?,
-            deltas: saved.deltas.iter().map(|delta| delta.len()).sum(),
-            snapshot: saved.slots.iter().map(|(_, bytes)| bytes.len()).sum(),
+            state: JudgeState::default(),
+            deltas: 0,
+            snapshot: 0,
             reader: backends
                 .log
                 .open(&backends.topics.matches, &[(self.partition, next_offset)])
                 .await?,
-        });
+            published: true,
+        };
+        held.restore(&saved)?;
+        self.held = Some(held);
         Ok(())
     }
 
     /// Publishes what the last holder committed and may not have published.
     async fn work(&mut self, records: Vec<LoggedRecord>) -> Result<(), StageError> {
-        let Some(held) = &self.held else { return Ok(()) };
         let topic = self.id().topic;
-        let mut lost = records
-            .first()
-            .map_or(0, |first| first.offset.saturating_sub(held.next_offset));
         let (mut matches, mut offsets, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
-        let mut end = held.next_offset;
         for record in &records {
-            end = record.offset + 1;
             match serde_json::from_slice::<Match>(&record.value) {
                 Ok(found) => {
                     matches.push(found);
                     offsets.push(record.offset);
                 }
                 Err(error) => {
-                    lost += 1;
-                    unreadable.push(dead_letter(
-                        &topic,
-                        self.partition,
-                        record,
-                        &format!("not a match: {error}"),
-                    ));
+                    let reason = format!("not a match: {error}");
+                    unreadable.push(dead_letter(&topic, self.partition, record, &reason));
                 }
             }
         }
@@ -230,25 +243,14 @@ impl Judge {
                 .append(&backends.topics.dead_letters, unreadable, Durability::Redoable)
                 .await?;
         }
-        let mut done = 0;
-        let mut races = 0;
-        while done < matches.len() || lost > 0 {
-            let rest = &matches[done..];
-            match self
-                .judge(rest, |taken| offsets.get(done + taken).copied().unwrap_or(end), lost)
-                .await?
-            {
-                Some(taken) => {
-                    done += taken;
-                    lost = 0;
-                    races = 0;
-                }
-                None if self.held.is_some() && races < RACES => races += 1,
-                // The partition is another's, or analysts are faster than we: what is left is read again.
-                None => {
-                    self.forget();
-                    return Ok(());
-                }
+        let end = records.last().map_or(0, |last| last.offset + 1);
+        let (mut done, mut races) = (0, 0);
+        while self.held.as_ref().is_some_and(|held| held.next_offset < end) {
+            let after = |taken: usize| offsets.get(done + taken).copied().unwrap_or(end);
+            match self.judge(&matches[done..], after).await? {
+                Some(taken) => (done, races) = (done + taken, 0),
+                None if races < RACES => races += 1,
+                None => return Err(StageError::Contested(self.contested.clone())),
             }
         }
         Ok(())
@@ -259,12 +261,12 @@ impl Judge {
         &mut self,
         matches: &[Match],
         offset_after: impl Fn(usize) -> u64 + Send,
-        lost: u64,
     ) -> Result<Option<usize>, StageError> {
         let backends = self.dependencies.backends.clone();
         let id = self.id();
         let Some(held) = &mut self.held else { return Ok(None) };
-        let alerts = held.state.alerts_of(matches);
+        let mut alerts = held.state.alerts_of(matches);
+        alerts.extend(self.contested.iter().cloned());
         let cases = if alerts.is_empty() {
             HashMap::new()
         } else {
@@ -273,20 +275,28 @@ impl Judge {
         let now = self.dependencies.clock.now();
         let (taken, judged) = held.state.judge(matches, &cases, now, BATCH_THREATS);
         self.batches += 1;
-        let batch_id = format!("{}-j{}", self.dependencies.owner, self.batches);
+        let batch_id = format!("{}-{}-j{}", self.dependencies.owner, held.epoch, self.batches);
         let next_offset = offset_after(taken);
+        // What lies between and was not judged was gone from the log, or was no match.
+        let lost = (next_offset - held.next_offset).saturating_sub(taken as u64);
         let (commit, threats) = held.commit(id, batch_id, next_offset, lost, judged, now);
         match batch::commit(&backends, commit).await {
             Ok(()) => {
                 held.next_offset = next_offset;
+                held.published = false;
+                self.contested.clear();
                 self.threats.inc_by(threats.len() as u64);
                 publish::publish(&backends, &threats, now).await?;
+                held.published = true;
                 Ok(Some(taken))
             }
             Err(CommitError::AlertsChanged(alerts)) => {
                 tracing::debug!(?alerts, "analysts changed alerts meanwhile; judging again");
-                let (epoch, next_offset) = (held.epoch, held.next_offset);
-                self.load(epoch, next_offset).await?;
+                let saved = backends.store.load_state(&self.id()).await?;
+                if let Some(held) = &mut self.held {
+                    held.restore(&saved)?;
+                }
+                self.contested = alerts;
                 Ok(None)
             }
             Err(CommitError::Refused) => {
@@ -312,6 +322,14 @@ async fn publish_rest(backends: &Backends, ids: &[String], now: Timestamp) -> Re
 }
 
 impl Held {
+    /// Takes the state from what was saved.
+    fn restore(&mut self, saved: &SavedState) -> Result<(), StageError> {
+        self.state = JudgeState::load(&saved.slots, &saved.deltas)?;
+        self.deltas = saved.deltas.iter().map(Bytes::len).sum();
+        self.snapshot = saved.slots.iter().map(|(_, bytes)| bytes.len()).sum();
+        Ok(())
+    }
+
     fn commit(
         &mut self,
         id: PartitionId,

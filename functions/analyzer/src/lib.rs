@@ -50,6 +50,12 @@ pub enum StageError {
     /// A backend failed; what is in memory is thrown away, and the partition read again from its checkpoint.
     #[error(transparent)]
     Backend(#[from] BackendError),
+    /// Analysts changed these alerts each time a batch that concerns them was to be committed.
+    #[error("alerts are being changed faster than a batch can be committed: {}", .0.join(", "))]
+    Contested(Vec<String>),
+    /// The process is ending.
+    #[error("the process is ending")]
+    Stopping,
     /// The partition's saved state is not readable: only another version of the program can go on with it.
     #[error(transparent)]
     State(#[from] threatstream_detection::judge::UnreadableState),

@@ -4,6 +4,7 @@
 //! together reaches judge in the same order whatever the number of partitions.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -165,7 +166,8 @@ impl Matcher {
     /// Renews what is held and takes what is free, every [`LEASE_ROUND`].
     async fn round(&mut self) -> Result<(), StageError> {
         let now = self.dependencies.clock.now();
-        if now < self.next_round {
+        // A clock that was set back must not keep leases from being renewed.
+        if now < self.next_round && self.next_round.since(now) <= LEASE_ROUND {
             return Ok(());
         }
         let store = self.dependencies.backends.store.clone();
@@ -256,7 +258,7 @@ impl Matcher {
     async fn work(&mut self, records: Vec<(u32, LoggedRecord)>) -> Result<(), StageError> {
         let backends = self.dependencies.backends.clone();
         let records = Arc::new(records);
-        let examined = examine(&self.dependencies.detector, &backends.topics.raw, &records).await;
+        let examined = examine(&self.dependencies.detector, &backends.topics.raw, &records).await?;
 
         let mut outcomes: BTreeMap<u32, Outcome> = BTreeMap::new();
         let (mut matches, mut dead) = (Vec::new(), Vec::new());
@@ -321,13 +323,12 @@ impl Matcher {
         self.batches += 1;
         let mut commits = Vec::new();
         for (partition, outcome) in outcomes {
-            let (id, batch_id) = (
-                self.id(partition),
-                format!("{}-m{}", self.dependencies.owner, self.batches),
-            );
+            let id = self.id(partition);
             let Some(held) = self.held.get_mut(&partition) else {
                 continue;
             };
+            // The epoch is part of it: a worker that starts again counts its batches from the beginning.
+            let batch_id = format!("{}-{}-m{}", self.dependencies.owner, held.epoch, self.batches);
             let commit = held.commit(id, batch_id, outcome, now);
             self.processed.inc_by(commit.tally.clean + commit.tally.matched);
             let backends = backends.clone();
@@ -395,12 +396,14 @@ impl Held {
 type Examined = Result<(u128, Vec<Match>), DeadLetter>;
 
 /// Decodes and matches records, in order; many are spread over the cores.
-async fn examine(detector: &Arc<Detector>, topic: &str, records: &Arc<Vec<(u32, LoggedRecord)>>) -> Vec<Examined> {
+async fn examine(
+    detector: &Arc<Detector>,
+    topic: &str,
+    records: &Arc<Vec<(u32, LoggedRecord)>>,
+) -> Result<Vec<Examined>, StageError> {
     if records.len() < SPREAD_FROM {
-        return records
-            .iter()
-            .map(|(partition, record)| examine_one(detector, topic, *partition, record))
-            .collect();
+        let one = |(partition, record): &(u32, LoggedRecord)| examine_one(detector, topic, *partition, record);
+        return Ok(records.iter().map(one).collect());
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let chunk = records.len().div_ceil(cores);
@@ -416,16 +419,27 @@ async fn examine(detector: &Arc<Detector>, topic: &str, records: &Arc<Vec<(u32, 
     });
     let mut examined = Vec::with_capacity(records.len());
     for part in futures_util::future::join_all(parts).await {
-        match part {
-            Ok(part) => examined.extend(part),
-            // A panic in a decoder or a rule is a defect of ours; it must not pass for a clean event.
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
-        }
+        examined.extend(part.map_err(|_| StageError::Stopping)?);
     }
-    examined
+    Ok(examined)
 }
 
 fn examine_one(detector: &Detector, topic: &str, partition: u32, record: &LoggedRecord) -> Examined {
+    // A panic in a decoder or a rule is a defect of ours. It must not pass for a clean event, and must not stop the others.
+    let caught = catch_unwind(AssertUnwindSafe(|| {
+        open_and_examine(detector, topic, partition, record)
+    }));
+    caught.unwrap_or_else(|_| {
+        tracing::error!(
+            partition,
+            offset = record.offset,
+            "the detector failed on a record; it goes to the dead letters"
+        );
+        Err(DeadLetter::Defect)
+    })
+}
+
+fn open_and_examine(detector: &Detector, topic: &str, partition: u32, record: &LoggedRecord) -> Examined {
     let opened = detector.open(Incoming {
         value: &record.value,
         mark: record.header(MARK_HEADER).map(AsRef::as_ref),

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import net from 'node:net';
 import { after, before, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { chromium } from 'playwright-core';
 
 const BASE = process.env.BASE_URL ?? 'http://127.0.0.1:8000';
@@ -12,6 +13,8 @@ const HOSTILE = '<img/src=x/onerror=window.pwned=1>';
 
 let browser;
 before(async () => {
+  // A simulation that an interrupted run left behind would move the counters.
+  await fetch(`${BASE}/api/simulation/stop`, { method: 'POST' });
   assert.ok(existsSync(EXECUTABLE), `${EXECUTABLE} is not there; set CHROMIUM`);
   browser = await chromium.launch({ executablePath: EXECUTABLE, args: ['--no-sandbox'] });
 });
@@ -48,6 +51,16 @@ async function open(base = BASE, options = {}) {
 const live = (page) => page.waitForSelector('#link[data-state=live]', { timeout: PATIENCE });
 const counter = async (page, id) => Number((await page.textContent(`#${id}`)).replace(/[^0-9]/g, '') || 0);
 
+/** Asks again and again until it is true, at most for `patience` milliseconds. */
+async function until(condition, what, patience = 40_000) {
+  for (const deadline = Date.now() + patience; Date.now() < deadline;) {
+    const found = await condition();
+    if (found) return found;
+    await setTimeout(50);
+  }
+  return assert.fail(`no ${what} within ${patience} ms`);
+}
+
 /** Posts failed logins from an address, enough for a threat. */
 async function attack(address, user = 'root') {
   const time = new Date().toLocaleString('en-US', { month: 'short', day: '2-digit', hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23', timeZone: 'UTC' }).replace(',', '').replace(/^(\w+) 0/, '$1  ');
@@ -55,7 +68,14 @@ async function attack(address, user = 'root') {
   const answer = await fetch(`${BASE}/api/events`, { method: 'POST', headers: { 'content-type': 'text/plain' }, body: lines.join('\n') });
   assert.equal(answer.status, 202, await answer.text());
 }
-const address = () => `198.51.${100 + Math.floor(Math.random() * 100)}.${1 + Math.floor(Math.random() * 250)}`;
+// A source nobody used before: what a test sees is of its own making, however often it ran on the same data.
+const address = () => `45.${Math.floor(Math.random() * 256)}.${Math.floor(Math.random() * 256)}.${1 + Math.floor(Math.random() * 254)}`;
+const rowOf = (page, ip) => page.locator('#threats > li', { has: page.locator('.source').getByText(ip, { exact: true }) }).first();
+const ask = async (path) => {
+  const answer = await fetch(`${BASE}${path}`);
+  assert.equal(answer.status, 200, path);
+  return answer.json();
+};
 const sourceShown = (page, ip) => page.waitForFunction((ip) => [...document.querySelectorAll('#threats .source')].some((cell) => cell.textContent === ip), ip, { timeout: PATIENCE });
 
 test('the page loads alone, live, and without a complaint', async () => {
@@ -72,7 +92,12 @@ test('the page loads alone, live, and without a complaint', async () => {
 
 test('threats and counters follow what is posted', async () => {
   const { page, context, complaints } = await open();
-  const before = { processed: await counter(page, 'c-processed'), threats: await counter(page, 'c-threats') };
+  // The counters of what came before must have settled, or they would be taken for ours.
+  const before = await page.waitForFunction(async () => {
+    const stats = await (await fetch('/api/analytics/dashboard')).json();
+    const read = (id) => Number(document.getElementById(id).textContent.replace(/[^0-9]/g, '') || 0);
+    return read('c-processed') === stats.processed && read('c-threats') === stats.threats_detected && { processed: stats.processed, threats: stats.threats_detected };
+  }, null, { timeout: PATIENCE, polling: 250 }).then((handle) => handle.jsonValue());
   const source = address();
   await attack(source);
   await sourceShown(page, source);
@@ -80,9 +105,61 @@ test('threats and counters follow what is posted', async () => {
     const read = (id) => Number(document.getElementById(id).textContent.replace(/[^0-9]/g, '') || 0);
     return read('c-processed') >= processed + 40 && read('c-threats') > threats;
   }, before, { timeout: PATIENCE });
-  await page.waitForFunction(() => document.querySelectorAll('#alerts > li').length > 0, null, { timeout: PATIENCE });
+  const { threats } = await ask(`/api/threats/recent?source_ip=${source}`);
+  assert.match(await rowOf(page, source).innerText(), new RegExp(`\\b(${threats.map((threat) => threat.severity).join('|')})\\b`));
+  await page.waitForFunction(() => Number(document.getElementById('risk-value').textContent) > 0, null, { timeout: PATIENCE });
+  await page.locator('#alerts > li').filter({ hasText: source }).first().waitFor({ timeout: PATIENCE });
   assert.deepEqual(complaints, []);
   await context.close();
+});
+
+test('the filter finds, and pausing holds the list still', async () => {
+  const { page, context, complaints } = await open();
+  const [source, later] = [address(), address()];
+  await attack(source);
+  await sourceShown(page, source);
+  await page.fill('#find', source);
+  await page.waitForFunction((ip) => [...document.querySelectorAll('#threats .source')].every((cell) => cell.textContent === ip), source, { timeout: PATIENCE });
+  assert.ok(await page.locator('#threats > li').count() > 0);
+  await page.fill('#find', 'no such thing anywhere');
+  await page.waitForSelector('#filtered:visible', { timeout: PATIENCE });
+  await page.fill('#find', '');
+  await sourceShown(page, source);
+  await page.click('#pause');
+  await attack(later);
+  await page.waitForFunction(() => /\([0-9]+ new\)/.test(document.getElementById('pause').textContent), null, { timeout: PATIENCE });
+  assert.equal(await rowOf(page, later).count(), 0, 'it came while paused');
+  await page.click('#pause');
+  await sourceShown(page, later);
+  assert.deepEqual(complaints, []);
+  await context.close();
+});
+
+test('an alert is acknowledged and closed by the keyboard, for everybody', async () => {
+  const { page, context, complaints } = await open();
+  const other = await open();
+  const source = address();
+  await attack(source);
+  const alert = (where) => where.locator('#alerts > li').filter({ hasText: source });
+  await alert(page).first().waitFor({ timeout: PATIENCE });
+  await alert(other.page).first().waitFor({ timeout: PATIENCE });
+  await page.fill('#analyst', 'ada');
+  const { threats } = await ask(`/api/threats/recent?source_ip=${source}`);
+  const ours = async () => (await ask('/api/alerts?limit=500')).alerts.filter((one) => one.threat_ids.some((id) => threats.some((threat) => threat.id === id)));
+  await alert(page).first().getByRole('button', { name: 'Acknowledge' }).press('Enter');
+  await alert(page).filter({ hasText: 'acknowledged by ada' }).waitFor({ timeout: PATIENCE });
+  await alert(other.page).filter({ hasText: 'acknowledged by ada' }).waitFor({ timeout: PATIENCE });
+  assert.ok((await ours()).some((one) => one.status === 'ACKNOWLEDGED' && one.acknowledged_by === 'ada'));
+  const acknowledged = alert(page).filter({ hasText: 'acknowledged by ada' });
+  await page.waitForFunction(() => document.activeElement?.textContent === 'Resolve', null, { timeout: PATIENCE });
+  await acknowledged.getByRole('button', { name: 'False positive' }).press('Enter');
+  await acknowledged.waitFor({ state: 'detached', timeout: PATIENCE });
+  await alert(other.page).filter({ hasText: 'acknowledged by ada' }).waitFor({ state: 'detached', timeout: PATIENCE });
+  assert.ok((await ours()).some((one) => one.status === 'FALSE_POSITIVE' && one.resolved_by === 'ada'));
+  assert.equal(await page.isVisible('#alerts-error'), false);
+  assert.deepEqual([...complaints, ...other.complaints], []);
+  await context.close();
+  await other.context.close();
 });
 
 test('hostile text stays text', async () => {
@@ -90,6 +167,10 @@ test('hostile text stays text', async () => {
   const source = address();
   await attack(source, HOSTILE);
   await sourceShown(page, source);
+  // It has to be there to be harmless: in the evidence and the originals, unfolded by the keyboard.
+  await rowOf(page, source).locator('summary').press('Enter');
+  await rowOf(page, source).locator('pre').filter({ hasText: HOSTILE }).waitFor({ timeout: PATIENCE });
+  assert.ok((await rowOf(page, source).locator('.inside').innerText()).split(HOSTILE).length > 2, 'not in the evidence');
   const inert = await page.evaluate(() => ({ pwned: window.pwned ?? null, images: document.images.length, scripts: document.scripts.length, violations: window.violations }));
   assert.deepEqual(inert, { pwned: null, images: 0, scripts: 1, violations: [] });
   assert.deepEqual(complaints, []);
@@ -117,9 +198,14 @@ test('a cut connection comes back and goes on where it was', async () => {
   await page.waitForSelector('#link[data-state=offline]', { timeout: PATIENCE });
   const source = address();
   await attack(source);
+  // It is there before the page comes back: only what was missed can bring it.
+  await until(async () => (await ask(`/api/threats/recent?source_ip=${source}`)).threats.length > 0, 'threat in the store');
+  assert.equal(await rowOf(page, source).count(), 0, 'the page was not cut');
+  const known = frames.length;
   cut = false;
   await live(page);
   await sourceShown(page, source);
+  assert.ok(!frames.slice(known).some((frame) => frame.type === 'initial_state'), 'it was given the whole state again');
   assert.ok(frames.some((frame) => frame.type === 'resumed'), 'it started anew instead');
   const seqs = frames.filter((frame) => frame.seq && frame.type !== 'resumed').map((frame) => frame.seq);
   assert.deepEqual(seqs, [...new Set(seqs)].sort(), 'frames came twice or out of order');
@@ -128,14 +214,28 @@ test('a cut connection comes back and goes on where it was', async () => {
 });
 
 test('a simulation starts and stops by its buttons', async () => {
-  const { page, context, complaints } = await open();
+  const { page, context, complaints, frames } = await open();
   await page.waitForSelector('#start:enabled', { timeout: PATIENCE });
   await page.selectOption('#vector', 'BRUTE_FORCE');
+  const started = page.waitForResponse((answer) => answer.url().endsWith('/api/simulation/start'));
+  const from = frames.length;
   await page.click('#start');
+  const { simulation_id: id } = await (await started).json();
   await page.waitForSelector('#stop:enabled', { timeout: PATIENCE });
-  await page.waitForSelector('#threats .tag', { timeout: 40_000 });
+  await page.waitForSelector('#sim-progress:visible', { timeout: PATIENCE });
+  // The answer to the button counts no events yet: these come over the socket.
+  await page.locator('#sim-state').filter({ hasText: /BRUTE_FORCE is running: [1-9][0-9,]* event/ }).waitFor({ timeout: PATIENCE });
+  // A threat of this run, not of one before.
+  const shown = await until(async () => {
+    const fresh = frames.slice(from).find((frame) => frame.type === 'new_threat' && frame.data.simulated);
+    return fresh && (await rowOf(page, fresh.data.source_ip).locator('.tag.simulated').count()) > 0 && fresh.data;
+  }, 'a simulated threat on the page');
+  assert.equal(shown.threat_type, 'BRUTE_FORCE');
+  assert.equal((await ask('/api/simulation/state')).simulation_id, id);
   await page.click('#stop');
   await page.waitForSelector('#start:enabled', { timeout: PATIENCE });
+  await page.locator('#sim-state').filter({ hasText: 'BRUTE_FORCE was stopped after' }).waitFor({ timeout: PATIENCE });
+  assert.equal((await ask('/api/simulation/state')).status, 'STOPPED');
   assert.equal(await page.isVisible('#sim-error'), false);
   assert.deepEqual(complaints, []);
   await context.close();

@@ -3,6 +3,9 @@
 #[path = "platform/harness.rs"]
 mod harness;
 
+#[path = "platform/analyst.rs"]
+mod analyst;
+
 #[path = "platform/accounting.rs"]
 mod accounting;
 #[path = "platform/brute_force.rs"]

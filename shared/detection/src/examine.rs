@@ -60,6 +60,9 @@ pub enum DeadLetter {
     /// A decoder that does not exist.
     #[error("format: {0}")]
     Format(#[from] threatstream_domain::UnknownName),
+    /// The detector itself failed on it; the event is kept for whoever mends that.
+    #[error("the detector failed on the event")]
+    Defect,
     /// Somebody without the key wrote the mark.
     #[error("the simulation mark was not made with this deployment's key")]
     ForgedMark,

@@ -7,6 +7,8 @@ pub const REMEMBERED: usize = 200_000;
 
 /// Fingerprints in a saved chunk: 800 kB, below what a store takes in one value.
 const CHUNK: usize = 50_000;
+/// More fingerprints than any partition will ever see: a chunk that says it begins beyond is damaged.
+const BEYOND: u64 = 1 << 62;
 /// Enough chunks for all that is remembered, wherever the oldest begins.
 const CHUNKS: u64 = (REMEMBERED / CHUNK + 1) as u64;
 
@@ -73,7 +75,8 @@ impl Recent {
             .into_iter()
             .filter_map(|bytes| {
                 let (start, rest) = bytes.split_first_chunk::<8>()?;
-                Some((u64::from_le_bytes(*start), rest.as_chunks::<16>().0))
+                let start = u64::from_le_bytes(*start);
+                (start < BEYOND).then_some((start, rest.as_chunks::<16>().0))
             })
             .collect();
         chunks.sort_unstable_by_key(|(start, _)| *start);
@@ -111,6 +114,13 @@ mod tests {
         assert!(!recent.insert(0));
         assert!(recent.insert(u128::MAX));
         assert!(!recent.contains(0) && recent.contains(1));
+    }
+
+    #[test]
+    fn a_damaged_chunk_counts_for_nothing() {
+        let mut recent = Recent::load([[0xff; 24].as_slice(), &[0; 7]]);
+        assert!(recent.insert(1) && recent.contains(1));
+        assert_eq!(recent.save(0).len(), 1);
     }
 
     proptest! {

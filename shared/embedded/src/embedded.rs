@@ -16,11 +16,11 @@ use crate::fault::{Fault, unavailable};
 use crate::log::Topic;
 use crate::log::slot::{MAX_PARTITIONS, Slot};
 use crate::log::tail::Tail;
-use crate::maintenance::{self, Call, Wal};
+use crate::maintenance::{self, Call, RETENTION_EVERY, Wal};
 use crate::options::{FILE_NAME, LOCK_NAME, OpenError, Options};
 use crate::readers::Readers;
 use crate::schema;
-use crate::writer::{self, Handle, Head, Promise, Signals, Start, Writer};
+use crate::writer::{self, Guarded, Handle, Head, Promise, Signals, Start, Writer};
 
 /// Appends hold at most this many bytes of records that are not yet written.
 const ROOM: u32 = 64 << 20;
@@ -91,7 +91,7 @@ pub fn open(options: Options) -> Result<Embedded, OpenError> {
         signals: Arc::clone(&signals),
         feed_next: known.feed_head + FEED_JUMP,
         max_log_bytes: options.max_log_bytes,
-        guarded: vec![options.topics.raw.clone(), options.topics.matches.clone()],
+        guarded: guarded(&topics, &options),
         wal_grew: maintenance.clone(),
         wal: Arc::clone(&wal),
     };
@@ -108,7 +108,7 @@ pub fn open(options: Options) -> Result<Embedded, OpenError> {
     let readers = Arc::new(Readers::new(file.clone()));
     let maintaining = std::thread::Builder::new()
         .name("embedded-maintenance".to_owned())
-        .spawn(move || maintenance::maintain(&file, &calls, &wal, &handle, &for_maintenance))
+        .spawn(move || maintenance::maintain(&file, &calls, &wal, &handle, &for_maintenance, RETENTION_EVERY))
         .map_err(folder)?;
     Ok(Embedded {
         inner: Arc::new(Inner {
@@ -205,6 +205,9 @@ impl Inner {
             }
         }
         self.readers.close();
+        // Who waits for more is told that none will come.
+        self.tail.close();
+        self.signals.all();
         drop(self.lock.lock().take());
     }
 }
@@ -281,6 +284,17 @@ fn topics(connection: &mut Connection, options: &Options) -> Result<HashMap<Stri
     }
     transaction.commit().map_err(database)?;
     Ok(topics)
+}
+
+/// The topics that the analyzer works: of these nothing goes before it is worked.
+fn guarded(topics: &HashMap<String, Topic>, options: &Options) -> Vec<Guarded> {
+    [&options.topics.raw, &options.topics.matches]
+        .into_iter()
+        .filter_map(|name| {
+            let (name, topic) = (name.clone(), topics.get(name)?.id);
+            Some(Guarded { topic, name })
+        })
+        .collect()
 }
 
 struct Known {

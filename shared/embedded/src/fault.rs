@@ -72,6 +72,15 @@ pub(crate) fn full(message: impl Into<String>) -> BackendError {
     }
 }
 
+/// The same error for one more caller.
+pub(crate) fn again(error: &BackendError) -> BackendError {
+    match error {
+        BackendError::Unavailable { message, .. } => unavailable(message.clone()),
+        BackendError::Full { message, .. } => full(message.clone()),
+        BackendError::Rejected { message, .. } => rejected(message.clone()),
+    }
+}
+
 /// What an error of SQLite means to a caller: a full disk is `Full`; a damaged file, or a statement that cannot work, will
 /// never work; what the system could not do now, it may do later.
 pub(crate) fn from_sqlite(error: &rusqlite::Error) -> BackendError {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, params};
 use threatstream_backend::BackendError;
@@ -15,7 +15,8 @@ use crate::options::Options;
 use crate::schema::{Synchronous, write_connection};
 use crate::writer::{Handle, Promise, Session};
 
-const RETENTION_EVERY: Duration = Duration::from_secs(60);
+/// How often what is old is removed.
+pub(crate) const RETENTION_EVERY: Duration = Duration::from_secs(60);
 /// Beyond this many pages (8 MiB) the WAL is begun anew: the next start reads all of it.
 const LONG_WAL: i64 = 2048;
 /// A job of retention removes at most this many rows.
@@ -53,23 +54,34 @@ impl Wal {
     }
 }
 
-/// The thread's work.
-pub(crate) fn maintain(file: &Path, calls: &Receiver<Call>, wal: &Wal, writer: &Handle, options: &Options) {
+/// The thread's work: checkpoints when they are called for, and retention every so often.
+pub(crate) fn maintain(
+    file: &Path,
+    calls: &Receiver<Call>,
+    wal: &Wal,
+    writer: &Handle,
+    options: &Options,
+    every: Duration,
+) {
     let mut connection = None;
+    // A moment, not a wait: calls that come without end must not put retention off.
+    let mut due = Instant::now() + every;
     loop {
-        match calls.recv_timeout(RETENTION_EVERY) {
+        match calls.recv_timeout(due.saturating_duration_since(Instant::now())) {
             Ok(Call::Checkpoint) => {
                 if let Err(error) = checkpoint(file, &mut connection, wal) {
                     tracing::warn!(%error, "the write-ahead log was not copied; it grows until it is");
                     connection = None;
                 }
             }
-            Err(RecvTimeoutError::Timeout) => {
-                if let Err(error) = retain(writer, options, options.clock.now()) {
-                    tracing::warn!(%error, "old records were not removed; it is tried again in a minute");
-                }
-            }
+            Err(RecvTimeoutError::Timeout) => {}
             Ok(Call::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+        }
+        if Instant::now() >= due {
+            if let Err(error) = retain(writer, options, options.clock.now()) {
+                tracing::warn!(%error, "old records were not removed; it is tried again in a minute");
+            }
+            due = Instant::now() + every;
         }
     }
 }
@@ -132,4 +144,58 @@ fn forget(session: &mut Session<'_>, now: Timestamp, history: Timestamp) -> Resu
     removed += db.execute("DELETE FROM blocked WHERE expires_at < ?1", [history.as_micros()])?;
     removed += crate::tasks::forget(db, now, history, ROWS_AT_ONCE)?;
     Ok(removed >= ROWS_AT_ONCE.unsigned_abs() as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use threatstream_backend::conformance::samples::{noon, record};
+    use threatstream_backend::{Durability, EventLog};
+    use threatstream_domain::Clock;
+
+    use super::*;
+    use crate::open;
+    use crate::options::FILE_NAME;
+
+    #[test]
+    fn retention_runs_however_often_checkpoints_are_called_for() {
+        const PATIENCE: Duration = Duration::from_secs(20);
+        let folder = tempfile::TempDir::new().unwrap();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let options = Options {
+            clock: Clock::fixed(noon()),
+            partitions: 1,
+            ..Options::new(folder.path())
+        };
+        let embedded = open(options.clone()).unwrap();
+        let low = || runtime.block_on(embedded.watermarks("topic")).unwrap()[0].low;
+        let append = embedded.append("topic", vec![record("k", "v")], Durability::Redoable);
+        runtime.block_on(append).unwrap();
+
+        let later = Options {
+            clock: Clock::fixed(noon().plus(options.retention * 2)),
+            ..options
+        };
+        let (file, writer) = (folder.path().join(FILE_NAME), embedded.inner.writer.clone());
+        // Calls come far more often than retention is due.
+        let (sender, calls) = sync_channel(0);
+        let thread = std::thread::spawn(move || {
+            maintain(
+                &file,
+                &calls,
+                &Wal::default(),
+                &writer,
+                &later,
+                Duration::from_millis(20),
+            );
+        });
+        let deadline = Instant::now() + PATIENCE;
+        while low() == 0 {
+            assert!(Instant::now() < deadline, "nothing was removed");
+            sender.send(Call::Checkpoint).unwrap();
+        }
+        sender.send(Call::Stop).unwrap();
+        thread.join().unwrap();
+    }
 }

@@ -37,7 +37,11 @@ impl Readers {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
     {
-        let _turn = self.turns.acquire().await.map_err(|_| unavailable("closed"))?;
+        let _turn = self
+            .turns
+            .acquire()
+            .await
+            .map_err(|_| unavailable("the database is closed"))?;
         let readers = Arc::clone(self);
         let read = tokio::task::spawn_blocking(move || readers.blocking(work));
         match read.await {

@@ -2,7 +2,10 @@
 
 mod appends;
 mod group;
+#[cfg(test)]
+mod tests;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,10 +14,10 @@ use threatstream_backend::BackendError;
 use threatstream_domain::Clock;
 use tokio::sync::{mpsc, oneshot, watch};
 
-pub(crate) use appends::{Append, Head, Heads};
+pub(crate) use appends::{Append, Guarded, Head, Heads};
 pub(crate) use group::Writer;
 
-use crate::fault::{Fault, unavailable};
+use crate::fault::{Fault, again, from_sqlite, unavailable};
 use crate::log::tail::Tail;
 use crate::schema::{Synchronous, write_connection};
 
@@ -38,6 +41,15 @@ impl Default for Signals {
             store: watch::Sender::new(0),
             feed: watch::Sender::new(0),
             tasks: watch::Sender::new(0),
+        }
+    }
+}
+
+impl Signals {
+    /// Wakes everybody.
+    pub(crate) fn all(&self) {
+        for signal in [&self.store, &self.feed, &self.tasks] {
+            signal.send_modify(|number| *number += 1);
         }
     }
 }
@@ -73,18 +85,52 @@ pub(crate) enum Promise {
 
 /// Ends a job: sends the answer, which is the error of the commit if that failed.
 type Finish = Box<dyn FnOnce(Result<(), BackendError>) + Send>;
-/// Runs a job and says whether what it wrote is to stay.
-type Run = Box<dyn FnOnce(&mut Session<'_>) -> (bool, Finish) + Send>;
+
+/// Work in a transaction, and who waits for it.
+pub(crate) trait Work: Send {
+    /// Does it.
+    fn run(self: Box<Self>, session: &mut Session<'_>) -> Done;
+
+    /// Tells its caller why it was not done.
+    fn refuse(self: Box<Self>, error: BackendError);
+}
+
+/// Work that was done, and not yet committed.
+pub(crate) struct Done {
+    /// Whether what it wrote is to stay.
+    stays: bool,
+    /// What the database said if it failed by that.
+    cause: Option<BackendError>,
+    finish: Finish,
+}
+
+/// Why work failed.
+pub(crate) trait Failure: From<BackendError> + Send + 'static {
+    /// The error of the database, if it was that.
+    fn cause(&self) -> Option<BackendError>;
+}
+
+impl Failure for BackendError {
+    fn cause(&self) -> Option<BackendError> {
+        Some(again(self))
+    }
+}
+
+impl Failure for Fault {
+    fn cause(&self) -> Option<BackendError> {
+        Some(match self {
+            Self::Sqlite(error) => from_sqlite(error),
+            Self::Backend(error) => again(error),
+        })
+    }
+}
 
 pub(crate) enum Job {
     Work {
         promise: Promise,
-        run: Run,
+        work: Box<dyn Work>,
     },
-    Append {
-        promise: Promise,
-        append: Append,
-    },
+    Append(Append),
     /// Ends the thread once everything before it is done.
     Stop,
 }
@@ -100,7 +146,7 @@ impl Handle {
     pub(crate) async fn run<T, E, F>(&self, promise: Promise, work: F) -> Result<T, E>
     where
         T: Send + 'static,
-        E: From<BackendError> + From<Fault> + Send + 'static,
+        E: Failure,
         F: FnOnce(&mut Session<'_>) -> Result<T, E> + Send + 'static,
     {
         let (job, answer) = job(promise, work);
@@ -132,23 +178,47 @@ impl Handle {
 fn job<T, E, F>(promise: Promise, work: F) -> (Job, oneshot::Receiver<Result<T, E>>)
 where
     T: Send + 'static,
-    E: From<BackendError> + Send + 'static,
+    E: Failure,
     F: FnOnce(&mut Session<'_>) -> Result<T, E> + Send + 'static,
 {
-    let (sender, receiver) = oneshot::channel();
-    let run: Run = Box::new(move |session| {
-        let result = work(session);
-        let stays = result.is_ok();
-        let finish: Finish = Box::new(move |committed| {
-            // Who no longer waits needs no answer.
-            drop(sender.send(match committed {
-                Ok(()) => result,
-                Err(error) => Err(error.into()),
-            }));
-        });
-        (stays, finish)
-    });
-    (Job::Work { promise, run }, receiver)
+    let (answer, receiver) = oneshot::channel();
+    let work = Box::new(Asked { work, answer });
+    (Job::Work { promise, work }, receiver)
+}
+
+/// A closure, and where its result goes.
+struct Asked<F, T, E> {
+    work: F,
+    answer: oneshot::Sender<Result<T, E>>,
+}
+
+impl<F, T, E> Work for Asked<F, T, E>
+where
+    T: Send + 'static,
+    E: Failure,
+    F: FnOnce(&mut Session<'_>) -> Result<T, E> + Send,
+{
+    fn run(self: Box<Self>, session: &mut Session<'_>) -> Done {
+        let Self { work, answer } = *self;
+        // Work that panics takes back what it wrote, like work that fails, and leaves the thread to the others.
+        let result = catch_unwind(AssertUnwindSafe(|| work(session)))
+            .unwrap_or_else(|_| Err(unavailable("a write ended in a panic, and nothing of it stays").into()));
+        Done {
+            stays: result.is_ok(),
+            cause: result.as_ref().err().and_then(E::cause),
+            finish: Box::new(move |committed| {
+                // Who no longer waits needs no answer.
+                drop(answer.send(match committed {
+                    Ok(()) => result,
+                    Err(error) => Err(error.into()),
+                }));
+            }),
+        }
+    }
+
+    fn refuse(self: Box<Self>, error: BackendError) {
+        drop(self.answer.send(Err(error.into())));
+    }
 }
 
 fn gone() -> BackendError {
@@ -162,7 +232,8 @@ pub(crate) struct Start {
     pub(crate) signals: Arc<Signals>,
     pub(crate) feed_next: i64,
     pub(crate) max_log_bytes: u64,
-    pub(crate) guarded: Vec<String>,
+    /// Topics of which nothing goes before a checkpoint is past it.
+    pub(crate) guarded: Vec<Guarded>,
     /// Told when the WAL has grown enough to be checkpointed.
     pub(crate) wal_grew: std::sync::mpsc::SyncSender<crate::maintenance::Call>,
     pub(crate) wal: Arc<crate::maintenance::Wal>,

@@ -11,7 +11,10 @@ use threatstream_domain::Clock;
 use threatstream_embedded::{Embedded, Options, open};
 
 const RAW: &str = "security.raw.logs";
+const MATCHES: &str = "security.matches";
+const ANALYZED: &str = "security.analyzed.threats";
 const DEAD: &str = "security.dead.letters";
+const MEBIBYTE: usize = 1 << 20;
 const DAY: Duration = Duration::from_secs(86_400);
 
 fn options(folder: &TempDir) -> Options {
@@ -24,9 +27,19 @@ fn options(folder: &TempDir) -> Options {
 
 /// Records that do not compress well, a block each.
 async fn append(embedded: &Embedded, topic: &str, count: u64) -> Result<(), BackendError> {
+    append_as(embedded, topic, count, 1000, Durability::Promised).await
+}
+
+async fn append_as(
+    embedded: &Embedded,
+    topic: &str,
+    count: u64,
+    bytes: usize,
+    durability: Durability,
+) -> Result<(), BackendError> {
     for at in 0..count {
         let mut state = at + 0x9e37_79b9_7f4a_7c15;
-        let noise: Vec<u8> = (0..1000)
+        let noise: Vec<u8> = (0..bytes)
             .map(|_| {
                 state = state
                     .wrapping_mul(6_364_136_223_846_793_005)
@@ -38,14 +51,18 @@ async fn append(embedded: &Embedded, topic: &str, count: u64) -> Result<(), Back
             value: noise.into(),
             ..record("key", "")
         };
-        embedded.append(topic, vec![record], Durability::Promised).await?;
+        embedded.append(topic, vec![record], durability).await?;
     }
     Ok(())
 }
 
 async fn checkpoint(embedded: &Embedded, offset: u64) {
+    checkpoint_of(embedded, RAW, offset).await;
+}
+
+async fn checkpoint_of(embedded: &Embedded, topic: &str, offset: u64) {
     let id = PartitionId {
-        topic: RAW.to_owned(),
+        topic: topic.to_owned(),
         partition: 0,
     };
     let held = embedded.acquire(&id, 1, "one", DAY, noon()).await.unwrap().unwrap();
@@ -129,6 +146,135 @@ async fn at_the_cap_worked_records_make_room_and_others_do_not() {
     embedded.retain(noon()).await.unwrap();
     append(&embedded, RAW, 1).await.unwrap();
     assert!(low(&embedded, RAW).await > 5);
+}
+
+fn is_full(appended: Result<(), BackendError>) -> bool {
+    matches!(appended, Err(BackendError::Full { .. }))
+}
+
+#[tokio::test]
+async fn a_full_log_of_which_nothing_is_worked_yet_is_worked_off() {
+    let folder = TempDir::new().unwrap();
+    let embedded = open(Options {
+        max_log_bytes: 20_000,
+        ..options(&folder)
+    })
+    .unwrap();
+    assert!(is_full(append(&embedded, RAW, 100).await));
+    let high = embedded.watermarks(RAW).await.unwrap()[0].high;
+    // What the analyzer writes before its checkpoint may move. It is more than the cap.
+    append_as(&embedded, MATCHES, 30, 1000, Durability::Redoable)
+        .await
+        .unwrap();
+    append_as(&embedded, DEAD, 30, 1000, Durability::Redoable)
+        .await
+        .unwrap();
+    append_as(&embedded, ANALYZED, 30, 1000, Durability::Redoable)
+        .await
+        .unwrap();
+    assert_eq!((low(&embedded, RAW).await, low(&embedded, MATCHES).await), (0, 0));
+    assert!(
+        is_full(append(&embedded, RAW, 1).await),
+        "the reserve is not for what is promised"
+    );
+
+    checkpoint(&embedded, high).await;
+    checkpoint_of(&embedded, MATCHES, 30).await;
+    append(&embedded, RAW, 10).await.unwrap();
+    assert!(low(&embedded, RAW).await > 0);
+}
+
+#[tokio::test]
+async fn the_reserve_has_an_end_and_publishing_goes_on_beyond_it() {
+    let folder = TempDir::new().unwrap();
+    let embedded = open(Options {
+        max_log_bytes: 20_000,
+        ..options(&folder)
+    })
+    .unwrap();
+    assert!(is_full(append(&embedded, RAW, 100).await));
+    assert!(is_full(
+        append_as(&embedded, MATCHES, 100, MEBIBYTE, Durability::Redoable).await
+    ));
+    let matches = embedded.watermarks(MATCHES).await.unwrap()[0].high;
+    assert!((60..=64).contains(&matches), "{matches} MiB in a reserve of 64 MiB");
+    // Judge is the one that makes room now: it publishes, and what it published before goes.
+    append_as(&embedded, ANALYZED, 4, MEBIBYTE, Durability::Redoable)
+        .await
+        .unwrap();
+    assert_eq!(low(&embedded, ANALYZED).await, 3);
+    checkpoint_of(&embedded, MATCHES, matches / 2).await;
+    append_as(&embedded, MATCHES, 10, MEBIBYTE, Durability::Redoable)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_cap_below_what_is_there_does_not_stop_the_analyzer() {
+    let folder = TempDir::new().unwrap();
+    let embedded = open(options(&folder)).unwrap();
+    append_as(&embedded, RAW, 70, MEBIBYTE, Durability::Redoable)
+        .await
+        .unwrap();
+    embedded.close().await;
+    let embedded = open(Options {
+        max_log_bytes: 20_000,
+        ..options(&folder)
+    })
+    .unwrap();
+    assert!(is_full(append(&embedded, RAW, 1).await));
+    append_as(&embedded, MATCHES, 1, 1000, Durability::Redoable)
+        .await
+        .unwrap();
+    checkpoint(&embedded, 70).await;
+    checkpoint_of(&embedded, MATCHES, 1).await;
+    append(&embedded, RAW, 1).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_partition_that_retention_emptied_holds_up_no_other() {
+    let folder = TempDir::new().unwrap();
+    let two = || Options {
+        partitions: 2,
+        ..options(&folder)
+    };
+    let embedded = open(two()).unwrap();
+    let key = |partition| {
+        let keys = (0..).map(|at: u32| at.to_string());
+        keys.into_iter()
+            .find(|key| partition_of(key.as_bytes(), 2) == partition)
+            .unwrap()
+    };
+    let old = embedded.append(DEAD, vec![record(&key(0), "old")], Durability::Redoable);
+    old.await.unwrap();
+    embedded.retain(noon().plus(DAY * 8)).await.unwrap();
+    let new = embedded.append(DEAD, vec![record(&key(1), "new")], Durability::Redoable);
+    new.await.unwrap();
+    for reopened in [false, true] {
+        let embedded = if reopened {
+            open(two()).unwrap()
+        } else {
+            embedded.clone()
+        };
+        let mut reader = EventLog::open(&embedded, DEAD, &[(0, 0), (1, 0)]).await.unwrap();
+        let parts = reader.next(1 << 20, Duration::ZERO).await.unwrap();
+        let read: Vec<_> = parts.iter().map(|part| (part.partition, part.records.len())).collect();
+        assert_eq!(read, [(1, 1)], "reopened: {reopened}");
+        // The empty partition goes on where it ended.
+        let next = embedded.append(DEAD, vec![record(&key(0), "next")], Durability::Redoable);
+        next.await.unwrap();
+        let parts = reader.next(1 << 20, Duration::ZERO).await.unwrap();
+        assert_eq!(
+            (parts[0].partition, parts[0].records[0].value.as_ref()),
+            (0, &b"next"[..])
+        );
+        embedded.retain(noon().plus(DAY * 8)).await.unwrap();
+        embedded
+            .append(DEAD, vec![record(&key(1), "new")], Durability::Redoable)
+            .await
+            .unwrap();
+        embedded.close().await;
+    }
 }
 
 #[tokio::test]

@@ -27,6 +27,9 @@ fuzz_target!(|data: &[u8]| {
     }
     let id = vendor_id(&line);
     if let Some(id) = &id {
-        assert!((1..=512).contains(&id.len()) && !id.chars().any(char::is_control), "{id:?} is no id");
+        assert!(
+            (1..=512).contains(&id.len()) && !id.chars().any(char::is_control),
+            "{id:?} is no id"
+        );
     }
 });

@@ -9,7 +9,11 @@ fuzz_target!(|data: &[u8]| {
     let text = String::from_utf8_lossy(data);
     let (first, raw) = text.split_once('\n').unwrap_or((&text, ""));
     let key = MarkKey::new("key");
-    assert_eq!(key.verify(first, raw), Err(ForgedMark), "a mark is accepted that nobody made");
+    assert_eq!(
+        key.verify(first, raw),
+        Err(ForgedMark),
+        "a mark is accepted that nobody made"
+    );
 
     let mark = key.mark(first, data.len() as u64, raw);
     assert_eq!(key.verify(&mark, raw), Ok(first));

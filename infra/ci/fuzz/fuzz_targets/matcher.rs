@@ -46,7 +46,11 @@ fn no_match_is_lost(raw: &str, format: Format, received_at: Timestamp) {
     let event = decode(raw, format, received_at);
     let found = rules.matches(&event);
     let ids = |found: &[RuleMatch<'_>]| found.iter().map(|found| found.rule.id.clone()).collect::<Vec<_>>();
-    assert_eq!(ids(&found), ids(&rules.matches_unfiltered(&event)), "the prefilter over values loses a match");
+    assert_eq!(
+        ids(&found),
+        ids(&rules.matches_unfiltered(&event)),
+        "the prefilter over values loses a match"
+    );
     assert!(
         found.is_empty() || rules.might_match(raw.as_bytes()),
         "the prefilter over bytes loses {:?}",
@@ -64,7 +68,10 @@ fn verdict(value: &[u8], logged_at: Timestamp) {
     let Ok(opened) = DETECTOR.open(incoming) else { return };
     let matches = DETECTOR.examine(&opened);
     for found in &matches {
-        assert!(found.event.timestamp <= found.event.received_at, "a match lies in the future");
+        assert!(
+            found.event.timestamp <= found.event.received_at,
+            "a match lies in the future"
+        );
         assert!(found.event.raw.len() <= ORIGINAL_BYTES, "an original is kept whole");
         let stored = serde_json::to_vec(found).expect("a match is written as JSON");
         assert!(serde_json::from_slice(&stored).is_ok_and(|read: threatstream_detection::Match| &read == found));

@@ -189,6 +189,7 @@ macro_rules! conformance_tasks {
                 a_task_is_handed_out_and_done,
                 a_task_is_taken_once,
                 a_finished_task_is_remembered_for_a_day,
+                an_id_is_new_after_a_day,
                 a_lease_that_runs_out_brings_the_task_again,
                 a_failed_task_comes_again_later,
                 a_task_that_keeps_failing_dies,

@@ -60,7 +60,7 @@ pub async fn a_task_is_taken_once(tasks: Arc<dyn TaskQueue>, prefix: &str) {
     tasks.enqueue(Vec::new(), noon()).await.unwrap();
 }
 
-/// An id that is done is not done again within a day; after that it is new.
+/// An id that is done is not done again within a day.
 pub async fn a_finished_task_is_remembered_for_a_day(tasks: Arc<dyn TaskQueue>, prefix: &str) {
     tasks.enqueue(vec![task(prefix, "1")], noon()).await.unwrap();
     let delivery = take_one(&*tasks, prefix, Duration::ZERO).await;
@@ -71,6 +71,23 @@ pub async fn a_finished_task_is_remembered_for_a_day(tasks: Arc<dyn TaskQueue>, 
         .await
         .unwrap();
     assert!(take(&*tasks, prefix, nearly).await.is_empty());
+}
+
+/// An id that was done more than a day ago is new: it is handed out, as a first attempt.
+pub async fn an_id_is_new_after_a_day(tasks: Arc<dyn TaskQueue>, prefix: &str) {
+    tasks.enqueue(vec![task(prefix, "1")], noon()).await.unwrap();
+    let delivery = take_one(&*tasks, prefix, Duration::ZERO).await;
+    tasks.complete(&delivery, noon()).await.unwrap();
+    let later = DAY + Duration::from_secs(60);
+    tasks
+        .enqueue(vec![task(prefix, "1")], noon().plus(later))
+        .await
+        .unwrap();
+    let again = take_one(&*tasks, prefix, later).await;
+    assert_eq!((again.attempt, &again.task), (1, &delivery.task));
+    // A late word about the first one does not touch the attempts of the second.
+    tasks.fail(&delivery, "late", noon().plus(later)).await.ok();
+    assert_eq!(tasks.depth(prefix).await.unwrap().in_flight, 1);
 }
 
 /// A task whose handler vanished comes again, as the next attempt.

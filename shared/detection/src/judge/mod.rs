@@ -95,14 +95,15 @@ impl JudgeState {
             batch.take(self, found);
             taken += 1;
         }
-        (taken, batch.finish(self))
+        (taken, batch.finish())
     }
 }
 
 struct Batch<'a> {
     judged: Judged,
-    /// Alerts touched, by id: their key, and whether this batch opened them.
-    touched: BTreeMap<String, (u128, bool)>,
+    /// Alerts touched, by id, as they are to be written, and whether this batch opened them. The state may have let go of them
+    /// by the end of the batch.
+    touched: BTreeMap<String, (AlertGroup, bool)>,
     cases: &'a HashMap<String, AlertCase>,
     now: Timestamp,
 }
@@ -196,8 +197,12 @@ impl Batch<'_> {
             None => {
                 let previous = state.alerts(key).iter().rev().find(|group| self.is_closed(&group.id));
                 let group = new_alert(threat, priority, previous.map(|group| group.id.clone()), self.now);
-                self.judged.minute.alerts += 1;
-                self.touched.insert(group.id.clone(), (key, true));
+                // An alert that the state has let go of comes back under its id: it is there already, and only moves on.
+                let opened = !self.cases.contains_key(&group.id);
+                self.judged.minute.alerts += u64::from(opened);
+                self.touched
+                    .entry(group.id.clone())
+                    .or_insert_with(|| (group.clone(), opened));
                 group
             }
         };
@@ -215,7 +220,7 @@ impl Batch<'_> {
             threat.host.as_ref().or(threat.destination_ip.as_ref()),
         );
         push_bounded(&mut group.mitre_attack_ids, threat.mitre_attack_id.as_ref());
-        group.event_count += threat.event_count;
+        group.event_count = group.event_count.saturating_add(threat.event_count);
         group.first_seen = group.first_seen.min(at);
         group.last_seen = group.last_seen.max(at);
         self.write(state, key, group);
@@ -231,14 +236,17 @@ impl Batch<'_> {
             .rev()
             .find(|group| in_reach(group, at) && !self.is_closed(&group.id));
         if let Some(mut group) = open.cloned() {
-            group.event_count += 1;
+            group.event_count = group.event_count.saturating_add(1);
             group.last_seen = group.last_seen.max(at);
             self.write(state, key, group);
         }
     }
 
     fn write(&mut self, state: &mut JudgeState, key: u128, group: AlertGroup) {
-        self.touched.entry(group.id.clone()).or_insert((key, false));
+        self.touched
+            .entry(group.id.clone())
+            .or_insert_with(|| (group.clone(), false))
+            .0 = group.clone();
         state.change(Change::Alert { key, group });
     }
 
@@ -246,23 +254,17 @@ impl Batch<'_> {
         self.cases.get(id).is_some_and(|case| case.status.is_closed())
     }
 
-    fn finish(mut self, state: &JudgeState) -> Judged {
-        for (id, (key, opened)) in &self.touched {
-            let Some(group) = state.alerts(*key).iter().find(|group| group.id == *id) else {
-                continue;
-            };
-            let case = self.cases.get(id).cloned().unwrap_or_default();
-            let kind = if *opened {
+    fn finish(mut self) -> Judged {
+        for (id, (group, opened)) in std::mem::take(&mut self.touched) {
+            let case = self.cases.get(&id).cloned().unwrap_or_default();
+            let kind = if opened {
                 FrameKind::NewAlert
             } else {
                 FrameKind::AlertUpdate
             };
             let version = case.version;
-            let alert = Alert {
-                group: group.clone(),
-                case,
-            };
-            if let Ok(frame) = Frame::new(kind, Some(group.severity), &alert) {
+            let alert = Alert { group, case };
+            if let Ok(frame) = Frame::new(kind, Some(alert.group.severity), &alert) {
                 self.judged.frames.push(frame);
             }
             self.judged.alerts.push((alert.group, version));

@@ -161,7 +161,7 @@ fn context(found: &Match, cause: &Cause<'_>) -> String {
     match cause {
         Cause::Event => zone.to_owned(),
         Cause::Window(window, fired) => {
-            let seconds = (fired.span.1 - fired.span.0) / 1_000_000;
+            let seconds = fired.span.1.saturating_sub(fired.span.0) / 1_000_000;
             let what = match &window.counts {
                 Counts::Events => format!("{} events", fired.events),
                 Counts::Values { field, .. } => format!("{} different values of {field}", window.threshold),

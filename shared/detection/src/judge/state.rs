@@ -16,6 +16,7 @@ use crate::recent::Recent;
 const MAX_GROUPS: usize = 50_000;
 const MAX_ALERTS: usize = 10_000;
 const MAX_COUNTERS: usize = 50_000;
+const MAX_WINDOW_BYTES: usize = 32 << 20;
 /// A window or an alert that no record touched for so long (in microseconds of arrival time) is forgotten.
 const FORGET_AFTER: i64 = 25 * 3600 * 1_000_000;
 
@@ -58,6 +59,8 @@ struct Rest {
     /// Arrival time of the newest record, in microseconds.
     now: i64,
     windows: HashMap<u128, (i64, GroupWindows)>,
+    /// What the windows weigh together.
+    window_bytes: usize,
     minutes: HashMap<(u128, i64), (i64, u32)>,
     alerts: HashMap<u128, (i64, Vec<AlertGroup>)>,
 }
@@ -150,14 +153,25 @@ impl JudgeState {
             } => {
                 let (touched, windows) = rest.windows.entry(*key).or_default();
                 *touched = rest.now;
+                let before = windows.bytes();
                 let contributed = windows.contribute(counts, *at, *timespan, *threshold, original);
-                bound(&mut rest.windows, MAX_GROUPS, rest.now, |(touched, _)| *touched);
+                rest.window_bytes = rest.window_bytes - before + windows.bytes();
+                let too_heavy = rest.window_bytes > MAX_WINDOW_BYTES;
+                if too_heavy || rest.windows.len() > MAX_GROUPS {
+                    let most = if too_heavy {
+                        rest.windows.len() * 9 / 10
+                    } else {
+                        MAX_GROUPS
+                    };
+                    bound(&mut rest.windows, most, rest.now, |(touched, _)| *touched);
+                    rest.window_bytes = rest.windows.values().map(|(_, windows)| windows.bytes()).sum();
+                }
                 return contributed;
             }
             Change::Minute { key, minute } => {
                 let (touched, count) = rest.minutes.entry((*key, *minute)).or_default();
                 *touched = rest.now;
-                *count += 1;
+                *count = count.saturating_add(1);
                 bound(&mut rest.minutes, MAX_COUNTERS, rest.now, |(touched, _)| *touched);
             }
             Change::Alert { key, group } => {
@@ -197,9 +211,14 @@ impl JudgeState {
     }
 }
 
-/// Forgets what is too old, and of the rest the oldest tenth, once there is too much. Ties go together with their elders, so
-/// that the outcome does not depend on the order in which a map is walked.
-fn bound<K: Eq + std::hash::Hash, V>(map: &mut HashMap<K, V>, most: usize, now: i64, touched: impl Fn(&V) -> i64) {
+/// Forgets what is too old, and of the rest the oldest tenth, once there is too much. What was touched at once goes in the order
+/// of its keys, so that the outcome does not depend on how a map is walked.
+fn bound<K: Copy + Ord + std::hash::Hash, V>(
+    map: &mut HashMap<K, V>,
+    most: usize,
+    now: i64,
+    touched: impl Fn(&V) -> i64,
+) {
     if map.len() <= most {
         return;
     }
@@ -207,9 +226,55 @@ fn bound<K: Eq + std::hash::Hash, V>(map: &mut HashMap<K, V>, most: usize, now: 
     if map.len() <= most {
         return;
     }
-    let mut times: Vec<i64> = map.values().map(&touched).collect();
-    let (_, cut, _) = times.select_nth_unstable(most / 10);
-    let cut = *cut;
-    // When everything was touched at once there is no elder: then all of it goes, which a flood of forged keys may cause.
-    map.retain(|_, value| touched(value) > cut);
+    let mut ages: Vec<(i64, K)> = map.iter().map(|(key, value)| (touched(value), *key)).collect();
+    let tenth = ages.len().div_ceil(10).min(ages.len() - 1);
+    ages.select_nth_unstable(tenth);
+    for (_, key) in &ages[..tenth] {
+        map.remove(key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn beyond_the_bound_the_oldest_tenth_goes() {
+        let mut map: HashMap<u32, i64> = (0..1000).map(|key| (key, i64::from(key / 2))).collect();
+        bound(&mut map, 1000, 500, |touched| *touched);
+        assert_eq!(map.len(), 1000);
+        bound(&mut map, 999, 500, |touched| *touched);
+        assert_eq!(map.len(), 900);
+        assert!((100..1000).all(|key| map.contains_key(&key)));
+        map.insert(5000, 600 + FORGET_AFTER);
+        bound(&mut map, 800, 600 + FORGET_AFTER, |touched| *touched);
+        assert_eq!(map.keys().collect::<Vec<_>>(), [&5000], "the others are too old");
+    }
+
+    #[test]
+    fn windows_weigh_what_they_hold() {
+        let mut state = JudgeState::default();
+        let original = Original {
+            event_id: "e".into(),
+            timestamp: threatstream_domain::Timestamp::EPOCH,
+            format: "text".into(),
+            raw: "x".repeat(1000),
+            truncated: false,
+        };
+        for key in 0..60_000 {
+            let counts = Counts::Events;
+            let original = original.clone();
+            state.change(Change::Contributed {
+                key,
+                counts,
+                at: 0,
+                timespan: 60,
+                threshold: 5,
+                original,
+            });
+        }
+        assert!(state.rest.window_bytes <= MAX_WINDOW_BYTES && state.rest.window_bytes > MAX_WINDOW_BYTES / 2);
+        let weight: usize = state.rest.windows.values().map(|(_, windows)| windows.bytes()).sum();
+        assert_eq!(state.rest.window_bytes, weight);
+    }
 }

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use threatstream_domain::Original;
+use threatstream_domain::{Original, Timestamp};
 
 use crate::found::Counts;
 
@@ -62,9 +62,16 @@ struct FrameState {
     /// Events seen.
     events: u64,
     originals: Vec<Original>,
+    /// About how much memory the frame takes.
+    bytes: usize,
 }
 
 impl GroupWindows {
+    /// About how much memory the windows take, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.frames.values().map(|frame| frame.bytes).sum()
+    }
+
     /// Adds an event at a time (microseconds since 1970). `timespan` is in microseconds; both it and `threshold` are at least 1.
     pub(super) fn contribute(
         &mut self,
@@ -74,10 +81,12 @@ impl GroupWindows {
         threshold: u64,
         original: &Original,
     ) -> Contributed {
+        // A time outside the calendar can only come from a damaged delta; within it, no frame is the last number there is.
+        let at = Timestamp::from_micros(at).as_micros();
         let timespan = timespan.max(1);
         let threshold = usize::try_from(threshold.max(1)).unwrap_or(usize::MAX);
         let frame = at.div_euclid(timespan);
-        self.contributions += 1;
+        self.contributions = self.contributions.saturating_add(1);
         let state = self.frames.entry(frame).or_default();
         state.touched = self.contributions;
         let into_fired = state.fired;
@@ -121,6 +130,7 @@ impl GroupWindows {
         if let Some(state) = self.frames.get_mut(&opener) {
             state.fired = true;
             state.originals = Vec::new();
+            state.weigh();
         }
         Some(Fired {
             frame: opener,
@@ -141,8 +151,8 @@ fn events_window(state: &FrameState, next: &FrameState, timespan: i64, threshold
             .copied()
     };
     (0..state.times.len()).find_map(|first| {
-        let (from, to) = (time(first)?, time(first + threshold - 1)?);
-        (to - from < timespan).then_some(((from, to), threshold as u64))
+        let (from, to) = (time(first)?, time(first.checked_add(threshold - 1)?)?);
+        (to.saturating_sub(from) < timespan).then_some(((from, to), threshold as u64))
     })
 }
 
@@ -162,18 +172,28 @@ fn values_window(state: &FrameState, next: &FrameState, timespan: i64, threshold
             }
         }
         for (value, (earliest, _)) in &next.values {
-            if *earliest - from < timespan {
+            if earliest.saturating_sub(from) < timespan {
                 seen.entry(value).or_insert(*earliest);
             }
         }
         let to = seen.values().copied().max()?;
-        (seen.len() >= threshold).then_some(((from, to), state.events + next.events))
+        (seen.len() >= threshold).then_some(((from, to), state.events.saturating_add(next.events)))
     })
 }
 
 impl FrameState {
+    fn weigh(&mut self) {
+        let originals: usize = self
+            .originals
+            .iter()
+            .map(|original| 128 + original.raw.len() + original.event_id.len())
+            .sum();
+        let values: usize = self.values.keys().map(|value| 64 + value.len()).sum();
+        self.bytes = 128 + originals + values + self.times.len() * size_of::<i64>();
+    }
+
     fn add(&mut self, counts: &Counts, at: i64, threshold: usize, original: &Original) {
-        self.events += 1;
+        self.events = self.events.saturating_add(1);
         match counts {
             Counts::Events => {
                 let place = self.times.partition_point(|time| *time <= at);
@@ -206,13 +226,13 @@ impl FrameState {
             }
             self.originals.push(original);
         }
+        self.weigh();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use threatstream_domain::Timestamp;
 
     use super::*;
 
@@ -270,6 +290,12 @@ mod tests {
             "the fifth is one too late"
         );
         assert_eq!(fired_events(&[0, 15, 30, 45, 59], 60, 5), [0]);
+    }
+
+    #[test]
+    fn a_threshold_beyond_all_counts_never_fires() {
+        assert_eq!(fired_events(&[1, 2, 3, 4], 60, u64::MAX), [] as [i64; 0]);
+        assert_eq!(fired_events(&[i64::MIN, i64::MAX], 1, 2), [] as [i64; 0]);
     }
 
     #[test]

@@ -110,15 +110,15 @@ impl EventLog for Embedded {
         let (answer, answered) = oneshot::channel();
         let append = Append {
             topic: topic.id,
+            promise: match durability {
+                Durability::Promised => Promise::Durable,
+                Durability::Redoable => Promise::Redoable,
+            },
             count: count as u64,
             segments,
             answer,
         };
-        let promise = match durability {
-            Durability::Promised => Promise::Durable,
-            Durability::Redoable => Promise::Redoable,
-        };
-        self.inner.writer.send(Job::Append { promise, append }).await?;
+        self.inner.writer.send(Job::Append(append)).await?;
         let segments = answered
             .await
             .map_err(|_| unavailable("the database was closed before the append"))??;

@@ -43,18 +43,14 @@ impl Reader {
         match self.tail.find(self.topic, &self.from, max_bytes) {
             Found::Nothing => Ok(Vec::new()),
             Found::Segments(found) => {
-                let lanes = self
-                    .from
-                    .iter()
-                    .zip(found)
-                    .map(|((partition, next), (marks, segments))| Lane {
-                        partition: *partition,
-                        next: *next,
-                        marks,
-                        source: Memory(segments.into()),
-                        head: None,
-                        records: Vec::new(),
-                    });
+                let lanes = self.from.iter().zip(found).map(|((partition, _), recent)| Lane {
+                    partition: *partition,
+                    next: recent.next,
+                    marks: recent.marks,
+                    source: Memory(recent.segments),
+                    head: None,
+                    records: Vec::new(),
+                });
                 Ok(merge(lanes.collect(), max_bytes)?)
             }
             Found::InFile => {
@@ -101,6 +97,9 @@ impl LogReader for Reader {
 
 /// Where a partition's records come from.
 trait Source {
+    /// Whether everything up to the high watermark is within the look, but for what retention has removed.
+    const WHOLE: bool;
+
     /// The first record at or after an offset; `None`: there is no more here.
     fn record(&mut self, from: u64) -> Result<Option<LoggedRecord>, Fault>;
 }
@@ -108,6 +107,8 @@ trait Source {
 struct Memory(VecDeque<Arc<TailSegment>>);
 
 impl Source for Memory {
+    const WHOLE: bool = false;
+
     fn record(&mut self, from: u64) -> Result<Option<LoggedRecord>, Fault> {
         while let Some(segment) = self.0.front() {
             match segment.record(from) {
@@ -126,6 +127,8 @@ struct File<'a> {
 }
 
 impl Source for File<'_> {
+    const WHOLE: bool = true;
+
     fn record(&mut self, from: u64) -> Result<Option<LoggedRecord>, Fault> {
         if self.unpacked.is_empty() {
             // The first block that ends at the offset or after it.
@@ -197,7 +200,10 @@ fn merge<S: Source>(mut lanes: Vec<Lane<S>>, max_bytes: usize) -> Result<Vec<Par
             let lane = &mut lanes[at];
             if lane.head.is_none() && lane.next < lane.marks.high {
                 lane.head = lane.source.record(lane.next)?;
-                if lane.head.is_none() {
+                if lane.head.is_none() && S::WHOLE {
+                    // Retention has taken the rest. Other partitions have theirs still.
+                    lane.next = lane.marks.high;
+                } else if lane.head.is_none() {
                     // There is more, but not within the look: what other partitions have may be newer.
                     break 'taking;
                 }

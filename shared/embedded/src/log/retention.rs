@@ -7,7 +7,7 @@ use threatstream_domain::Timestamp;
 
 use super::slot::{Slot, last_offset};
 use crate::fault::{Fault, int, uint};
-use crate::writer::{Heads, Session};
+use crate::writer::{Guarded, Heads, Session};
 
 /// A job removes at most this many blocks, so that appends need not wait for long.
 const AT_ONCE: usize = 256;
@@ -48,14 +48,14 @@ pub(crate) fn by_size(session: &mut Session<'_>, target: u64) -> Result<bool, Fa
     Ok(true)
 }
 
-/// Makes room for an append at the cap, as far as it goes.
-pub(crate) fn make_room(db: &Connection, heads: &mut Heads, bytes: u64, max_bytes: u64) -> Result<(), Fault> {
+/// Makes room for an append at the cap, as far as it goes; false when nothing more may go.
+pub(crate) fn make_room(db: &Connection, heads: &mut Heads, bytes: u64, max_bytes: u64) -> Result<bool, Fault> {
     while heads.total_bytes().saturating_add(bytes) > max_bytes {
         if !remove_oldest(db, heads)? {
-            break;
+            return Ok(false);
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 fn remove_oldest(db: &Connection, heads: &mut Heads) -> Result<bool, Fault> {
@@ -81,19 +81,14 @@ fn remove_oldest(db: &Connection, heads: &mut Heads) -> Result<bool, Fault> {
 }
 
 /// The topics' checkpoints: a block may go when it ends before its partition's. Partitions never leased guard everything.
-fn guards(db: &Connection, guarded: &[String]) -> Result<HashMap<i64, HashMap<u32, u64>>, Fault> {
+fn guards(db: &Connection, guarded: &[Guarded]) -> Result<HashMap<i64, HashMap<u32, u64>>, Fault> {
     let mut guards = HashMap::new();
-    for name in guarded {
-        let topic = db
-            .prepare_cached("SELECT id FROM topic WHERE name = ?1")?
-            .query_row([name], |row| row.get::<_, i64>(0))
-            .optional()?;
-        let Some(topic) = topic else { continue };
+    for Guarded { topic, name } in guarded {
         let mut query = db.prepare_cached("SELECT partition, next_offset FROM lease WHERE topic = ?1")?;
         let checkpoints = query
             .query_map([name], |row| Ok((row.get(0)?, uint(row.get(1)?))))?
             .collect::<Result<HashMap<u32, u64>, _>>()?;
-        guards.insert(topic, checkpoints);
+        guards.insert(*topic, checkpoints);
     }
     Ok(guards)
 }

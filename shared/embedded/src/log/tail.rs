@@ -89,6 +89,7 @@ struct Inner {
     order: VecDeque<Slot>,
     bytes: usize,
     watchers: HashMap<i64, watch::Sender<()>>,
+    closed: bool,
 }
 
 /// What a reader finds in memory.
@@ -96,9 +97,18 @@ pub(crate) enum Found {
     /// There is nothing new.
     Nothing,
     /// Everything from where the reader is, up to what it wants: for each partition, in the order asked.
-    Segments(Vec<(Watermarks, Vec<Arc<TailSegment>>)>),
+    Segments(Vec<Recent>),
     /// Some of it is in the file only.
     InFile,
+}
+
+/// What memory has of a partition for a reader.
+#[derive(Default)]
+pub(crate) struct Recent {
+    /// Where the reader is, or where the partition begins if that is later.
+    pub(crate) next: u64,
+    pub(crate) marks: Watermarks,
+    pub(crate) segments: VecDeque<Arc<TailSegment>>,
 }
 
 /// The newest records of every topic.
@@ -152,9 +162,20 @@ impl Tail {
         drop(dropped);
     }
 
-    /// Told whenever records are appended to a topic.
+    /// Told whenever records are appended to a topic; an error once nothing is appended any more.
     pub(crate) fn watch(&self, topic: i64) -> watch::Receiver<()> {
-        self.inner.lock().watchers.entry(topic).or_default().subscribe()
+        let mut inner = self.inner.lock();
+        if inner.closed {
+            return watch::Sender::default().subscribe();
+        }
+        inner.watchers.entry(topic).or_default().subscribe()
+    }
+
+    /// Nothing is appended any more: whoever waits is told.
+    pub(crate) fn close(&self) {
+        let mut inner = self.inner.lock();
+        inner.closed = true;
+        inner.watchers.clear();
     }
 
     /// Where partitions begin and end, from one look.
@@ -178,19 +199,25 @@ impl Tail {
         let mut found = Vec::with_capacity(from.len());
         for (partition, offset) in from {
             let Some(slot) = inner.slots.get(&Slot::of(topic, *partition)) else {
-                found.push((Watermarks::default(), Vec::new()));
+                found.push(Recent::default());
                 continue;
             };
-            let mut segments = Vec::new();
-            if *offset < slot.marks.high {
+            let in_memory = slot
+                .segments
+                .front()
+                .map_or(slot.marks.high, |first| first.first_offset);
+            // What retention has removed from the file is not waited for there.
+            let next = (*offset).max(slot.marks.low.min(in_memory));
+            let mut segments = VecDeque::new();
+            if next < slot.marks.high {
                 anything = true;
-                if slot.segments.front().is_none_or(|first| *offset < first.first_offset) {
+                if next < in_memory {
                     return Found::InFile;
                 }
-                let first = slot.segments.partition_point(|segment| segment.end() <= *offset);
+                let first = slot.segments.partition_point(|segment| segment.end() <= next);
                 let mut bytes = 0;
                 for segment in slot.segments.range(first..) {
-                    segments.push(Arc::clone(segment));
+                    segments.push_back(Arc::clone(segment));
                     bytes += segment.bytes;
                     // The first may lie mostly before the offset: one more makes sure of enough.
                     if bytes > max_bytes && segments.len() > 1 {
@@ -198,7 +225,8 @@ impl Tail {
                     }
                 }
             }
-            found.push((slot.marks, segments));
+            let marks = slot.marks;
+            found.push(Recent { next, marks, segments });
         }
         if anything {
             Found::Segments(found)

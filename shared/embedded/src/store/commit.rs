@@ -9,7 +9,7 @@ use threatstream_domain::{MinuteStats, Tally};
 use super::threats::{self, ThreatRow};
 use super::{alerts, feed, leases};
 use crate::fault::{Fault, int, rejected};
-use crate::writer::Session;
+use crate::writer::{Failure, Session};
 
 /// Why a commit was not made.
 pub(super) enum Failed {
@@ -32,6 +32,16 @@ impl From<Fault> for Failed {
 impl From<rusqlite::Error> for Failed {
     fn from(error: rusqlite::Error) -> Self {
         Self::Fault(error.into())
+    }
+}
+
+impl Failure for Failed {
+    fn cause(&self) -> Option<BackendError> {
+        match self {
+            Self::Commit(CommitError::Backend(error)) => error.cause(),
+            Self::Commit(_) => None,
+            Self::Fault(fault) => fault.cause(),
+        }
     }
 }
 

@@ -13,9 +13,15 @@ use crate::fault::{Fault, full, int, uint};
 use crate::log::retention;
 use crate::log::slot::{Slot, block_id};
 use crate::log::tail::{Tail, TailSegment};
+use crate::writer::Promise;
 
 /// Small segments of one transaction share a block up to about this many bytes.
 const BLOCK_BYTES: usize = 256 * 1024;
+
+/// What can be done again may go beyond the cap by this part of it,
+const RESERVE_PART: u64 = 4;
+/// or by this many bytes where that is more.
+const MIN_RESERVE: u64 = 64 << 20;
 
 /// Where its segments went, in the order given, or why nowhere.
 pub(crate) type Answered = Result<Vec<Arc<TailSegment>>, BackendError>;
@@ -23,6 +29,7 @@ pub(crate) type Answered = Result<Vec<Arc<TailSegment>>, BackendError>;
 /// An append on its way.
 pub(crate) struct Append {
     pub(crate) topic: i64,
+    pub(crate) promise: Promise,
     pub(crate) count: u64,
     pub(crate) segments: Vec<Segment>,
     pub(crate) answer: oneshot::Sender<Answered>,
@@ -47,6 +54,13 @@ pub(crate) struct Head {
     pub(crate) bytes: u64,
 }
 
+/// A topic that somebody works by checkpoints.
+#[derive(Clone, Debug)]
+pub(crate) struct Guarded {
+    pub(crate) topic: i64,
+    pub(crate) name: String,
+}
+
 struct Block {
     first_offset: u64,
     next_offset: u64,
@@ -60,7 +74,9 @@ pub(crate) struct Heads {
     last_time: i64,
     total_bytes: u64,
     max_bytes: u64,
-    guarded: Vec<String>,
+    guarded: Vec<Guarded>,
+    /// Nothing more may go from the log in this transaction.
+    exhausted: bool,
     open: HashMap<Slot, Block>,
     staged: Vec<(Slot, Arc<TailSegment>)>,
     moved: Vec<Slot>,
@@ -68,13 +84,14 @@ pub(crate) struct Heads {
 }
 
 impl Heads {
-    pub(crate) fn load(db: &Connection, max_bytes: u64, guarded: Vec<String>) -> rusqlite::Result<Self> {
+    pub(crate) fn load(db: &Connection, max_bytes: u64, guarded: Vec<Guarded>) -> rusqlite::Result<Self> {
         let mut heads = Self {
             slots: HashMap::new(),
             last_time: 0,
             total_bytes: 0,
             max_bytes,
             guarded,
+            exhausted: false,
             open: HashMap::new(),
             staged: Vec::new(),
             moved: Vec::new(),
@@ -86,6 +103,7 @@ impl Heads {
 
     /// Forgets a transaction that failed.
     pub(crate) fn reload(&mut self, db: &Connection) -> rusqlite::Result<()> {
+        self.exhausted = false;
         self.open.clear();
         self.staged.clear();
         self.moved.clear();
@@ -127,7 +145,7 @@ impl Heads {
         self.total_bytes
     }
 
-    pub(crate) fn guarded(&self) -> &[String] {
+    pub(crate) fn guarded(&self) -> &[Guarded] {
         &self.guarded
     }
 
@@ -146,19 +164,42 @@ impl Heads {
     }
 
     /// Whether there is room for an append, made where it may be made; the error for its caller when there is none.
+    ///
+    /// The cap binds what is promised. Who works the log must be able to write on when it is full, or it would stay full: what
+    /// can be done again has a reserve.
     pub(crate) fn admit(&mut self, db: &Connection, append: &Append) -> Result<Option<BackendError>, Fault> {
         self.refresh(db)?;
         let bytes = append.bytes() as u64;
-        if self.total_bytes.saturating_add(bytes) > self.max_bytes {
-            retention::make_room(db, self, bytes, self.max_bytes)?;
-        }
-        let fits = self.total_bytes.saturating_add(bytes) <= self.max_bytes;
-        Ok((!fits).then(|| {
+        let fits = self.total_bytes.saturating_add(bytes) <= self.max_bytes || self.make_room(db, bytes)?;
+        let admitted = fits || append.promise == Promise::Redoable && self.reserve_holds(append.topic, bytes);
+        Ok((!admitted).then(|| {
             full(format!(
                 "the log has reached its cap of {} bytes, and no record in it may go yet",
                 self.max_bytes
             ))
         }))
+    }
+
+    fn make_room(&mut self, db: &Connection, bytes: u64) -> Result<bool, Fault> {
+        // Checkpoints do not move between the appends of a transaction: to look once is enough.
+        if !self.exhausted {
+            self.exhausted = !retention::make_room(db, self, bytes, self.max_bytes)?;
+        }
+        Ok(!self.exhausted)
+    }
+
+    /// Whether a topic may go this far beyond the cap, when nothing may go any more.
+    fn reserve_holds(&self, topic: i64, bytes: u64) -> bool {
+        if self.guarded.iter().all(|guarded| guarded.topic != topic) {
+            // What such a topic had has made room already: there is this append, and the next one finds it gone.
+            return true;
+        }
+        let reserve = MIN_RESERVE.max(self.max_bytes / RESERVE_PART);
+        let slots = self.slots.iter().filter(|(slot, _)| slot.topic() == topic);
+        let taken = slots.fold(bytes, |sum, (_, head)| sum.saturating_add(head.bytes));
+        // A topic that has not used the reserve by itself goes on, even if others did, or if the cap was lowered below what
+        // there is: whoever must be done with it before anything may go has nothing to do yet.
+        taken <= reserve || self.total_bytes.saturating_add(bytes) <= self.max_bytes.saturating_add(reserve)
     }
 
     /// Gives an append its offsets and times. An error spoils the transaction: offsets are given that nothing was written at.
@@ -191,6 +232,7 @@ impl Heads {
                 && let Some(block) = self.open.remove(&slot)
             {
                 insert(db, slot, &block)?;
+                self.exhausted = false;
             }
             self.moved.push(slot);
             let kept = Arc::new(TailSegment::new(segment, first_offset, time));
@@ -202,6 +244,7 @@ impl Heads {
 
     /// Writes what is staged.
     pub(crate) fn flush(&mut self, db: &Connection) -> Result<(), Fault> {
+        self.exhausted = false;
         for (slot, block) in self.open.drain() {
             insert(db, slot, &block)?;
         }

@@ -1,6 +1,5 @@
 //! One transaction for everything that waits.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use rusqlite::Connection;
@@ -10,8 +9,8 @@ use threatstream_backend::BackendError;
 use threatstream_domain::Clock;
 
 use super::appends::{Answered, Append, Heads};
-use super::{Finish, Job, Promise, Run, Session, Signals, Start, Touched};
-use crate::fault::{from_sqlite, full, rejected, unavailable};
+use super::{Done, Finish, Job, Promise, Session, Signals, Start, Touched, Work};
+use crate::fault::{again, from_sqlite, unavailable};
 use crate::log::tail::Tail;
 use crate::maintenance::{Call, Wal};
 
@@ -41,7 +40,7 @@ pub(crate) struct Writer {
 
 #[derive(Default)]
 struct Group {
-    works: Vec<Run>,
+    works: Vec<Box<dyn Work>>,
     appends: Vec<Append>,
     durable: bool,
     bytes: usize,
@@ -51,11 +50,12 @@ struct Group {
 impl Group {
     fn add(&mut self, job: Job) {
         let promise = match job {
-            Job::Work { promise, run } => {
-                self.works.push(run);
+            Job::Work { promise, work } => {
+                self.works.push(work);
                 promise
             }
-            Job::Append { promise, append } => {
+            Job::Append(append) => {
+                let promise = append.promise;
                 self.bytes += append.bytes();
                 self.appends.push(append);
                 promise
@@ -161,9 +161,9 @@ impl Writer {
             .prepare_cached("BEGIN IMMEDIATE")
             .and_then(|mut begin| begin.execute([]));
         let mut failed = begun.err().map(|error| from_sqlite(&error));
-        for run in group.works {
-            if failed.is_some() {
-                // Dropping it tells its caller that the write was not made.
+        for work in group.works {
+            if let Some(error) = &failed {
+                work.refuse(again(error));
                 continue;
             }
             let mut session = Session {
@@ -172,12 +172,12 @@ impl Writer {
                 feed_next: &mut self.feed_next,
                 heads: &mut self.heads,
             };
-            match one(run, &mut session) {
+            match one(work, &mut session) {
                 Ok(finish) => {
                     touched.store |= session.touched.store;
                     touched.feed |= session.touched.feed;
                     touched.tasks |= session.touched.tasks;
-                    finishes.extend(finish);
+                    finishes.push(finish);
                 }
                 Err((finish, error)) => {
                     finishes.extend(finish);
@@ -251,20 +251,21 @@ impl Writer {
     }
 }
 
-/// Runs a job in a savepoint. `Err`: the whole transaction is lost.
-fn one(run: Run, session: &mut Session<'_>) -> Result<Option<Finish>, (Option<Finish>, BackendError)> {
+/// Does work in a savepoint. `Err`: the whole transaction is lost.
+fn one(work: Box<dyn Work>, session: &mut Session<'_>) -> Result<Finish, (Option<Finish>, BackendError)> {
     let db = session.db;
     let step = |sql: &str| db.prepare_cached(sql).and_then(|mut step| step.execute([])).map(|_| ());
-    step("SAVEPOINT job").map_err(|error| (None, from_sqlite(&error)))?;
-    // A job that panics takes back what it wrote, like one that fails, and leaves the thread to the others. Its caller is
-    // told by the dropped answer.
-    let (stays, finish) = match catch_unwind(AssertUnwindSafe(|| run(session))) {
-        Ok((stays, finish)) => (stays, Some(finish)),
-        Err(_) => (false, None),
-    };
+    if let Err(error) = step("SAVEPOINT job") {
+        let error = from_sqlite(&error);
+        work.refuse(again(&error));
+        return Err((None, error));
+    }
+    let Done { stays, cause, finish } = work.run(session);
     if db.is_autocommit() {
-        // SQLite takes everything back by itself when the disk is full or fails.
-        return Err((finish, unavailable("the transaction was rolled back by the database")));
+        // SQLite takes everything back by itself when the disk is full or fails. The others can try again.
+        let cause = cause.filter(BackendError::is_retryable);
+        let error = cause.unwrap_or_else(|| unavailable("the transaction was rolled back by the database"));
+        return Err((Some(finish), error));
     }
     let ended = if stays {
         step("RELEASE job")
@@ -275,15 +276,6 @@ fn one(run: Run, session: &mut Session<'_>) -> Result<Option<Finish>, (Option<Fi
     };
     match ended.and_then(|()| session.heads.refresh(db)) {
         Ok(()) => Ok(finish),
-        Err(error) => Err((finish, from_sqlite(&error))),
-    }
-}
-
-/// The same error for one more caller.
-fn again(error: &BackendError) -> BackendError {
-    match error {
-        BackendError::Unavailable { message, .. } => unavailable(message.clone()),
-        BackendError::Full { message, .. } => full(message.clone()),
-        BackendError::Rejected { message, .. } => rejected(message.clone()),
+        Err(error) => Err((Some(finish), from_sqlite(&error))),
     }
 }
