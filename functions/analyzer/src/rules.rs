@@ -12,7 +12,7 @@ const MAX_DEPTH: usize = 16;
 
 /// Why the rules of a folder cannot be had.
 #[derive(Debug, thiserror::Error)]
-#[error("the rules in {} cannot be read: {source}", path.display())]
+#[error("the rules in {} cannot be read", path.display())]
 pub struct UnreadableRules {
     /// The file or folder.
     pub path: PathBuf,

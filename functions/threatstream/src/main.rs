@@ -34,11 +34,18 @@ fn main() -> ExitCode {
     };
     match run(arguments) {
         Ok(code) => ExitCode::from(code),
+        // Whoever reads our output has seen enough.
+        Err(error) if is_broken_pipe(&error) => ExitCode::from(CLEAN),
         Err(error) => {
             eprintln!("threatstream: {error:#}");
             ExitCode::from(BAD_CONFIGURATION)
         }
     }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>());
+    io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 fn run(arguments: Arguments) -> anyhow::Result<u8> {

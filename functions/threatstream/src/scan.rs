@@ -83,7 +83,7 @@ pub(crate) fn scan(options: &ScanOptions) -> anyhow::Result<u8> {
     eprintln!("{} events, {printed} threats, {seconds:.1} s", pipeline.read());
     if pipeline.rejected() > 0 {
         eprintln!(
-            "{} lines were no events: empty, or longer than 256 KiB",
+            "{} lines were refused: longer than 256 KiB, or a native event with a field that does not parse",
             pipeline.rejected()
         );
     }
@@ -94,7 +94,7 @@ fn progress() -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{spinner} {human_pos} events, {per_sec}, {elapsed}");
+    let style = ProgressStyle::with_template("{spinner} {human_pos} events, {elapsed}");
     let bar = ProgressBar::new_spinner();
     bar.enable_steady_tick(Duration::from_millis(200));
     match style {

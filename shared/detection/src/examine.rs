@@ -205,7 +205,7 @@ impl Detector {
                 .ecs_text(field)
                 .map(|text| truncated(&text, NAME_BYTES).to_owned())
         };
-        let address = |field: &str| text(field).filter(|text| text.parse::<IpAddr>().is_ok());
+        let address = |field: &str| text(field).and_then(|text| canonical(&text));
         let source_ip = address("source.ip");
         let source_zone = source_ip
             .as_deref()
@@ -231,6 +231,11 @@ impl Detector {
             truncated: raw.len() < envelope.raw.len(),
         }
     }
+}
+
+/// An address in its one spelling, IPv4 where it is mapped into IPv6; `None`: it is no address.
+fn canonical(text: &str) -> Option<String> {
+    text.parse::<IpAddr>().ok().map(|ip| ip.to_canonical().to_string())
 }
 
 /// A record whose value is no envelope: the event itself.
@@ -259,7 +264,8 @@ fn entity(observed: &Observed) -> String {
 fn window(correlation: &Correlation, event: &Event<'_>) -> Option<Window> {
     let value = |field: &str| {
         let text = event.field(field)?.text()?;
-        Some(truncated(&text, NAME_BYTES).to_owned())
+        // An address that is written in another way, as `::ffff:203.0.113.7`, is the same group.
+        Some(canonical(&text).unwrap_or_else(|| truncated(&text, NAME_BYTES).to_owned()))
     };
     let group = correlation
         .group_by
@@ -350,6 +356,18 @@ mod tests {
         assert_eq!(window.event.source_ip.as_deref(), Some("203.0.113.7"));
         assert_eq!(window.event.timestamp.to_string(), "2026-11-22T08:59:58.000Z");
         assert_eq!(window.entity, "203.0.113.7");
+    }
+
+    #[test]
+    fn an_address_is_one_group_however_it_is_written() {
+        let detector = detector();
+        let mapped = String::from_utf8_lossy(FAILED).replace("203.0.113.7", "::ffff:203.0.113.7");
+        let found = detector.examine(&detector.open(incoming(mapped.as_bytes(), None)).unwrap());
+        let plain = detector.examine(&detector.open(incoming(FAILED, None)).unwrap());
+        assert!(!found.is_empty());
+        assert_eq!(found[0].event.source_ip.as_deref(), Some("203.0.113.7"));
+        let keys = |found: &[Match]| found.iter().map(Match::key).collect::<Vec<_>>();
+        assert_eq!(keys(&found), keys(&plain));
     }
 
     #[test]

@@ -146,7 +146,7 @@ fn brute_force_in_a_real_auth_log_is_found_by_address() {
         findings.look(&rules, record["input"].as_str().unwrap());
     }
     findings.print("mixed_auth");
-    let fast = &findings.threats["SSH Brute Force from One Address"];
+    let fast = &findings.threats["SSH Brute Force"];
     for address in ["112.95.230.3", "103.99.0.122", "181.25.206.27"] {
         assert!(fast.contains(address), "{address} is among {fast:?}");
     }
@@ -155,7 +155,7 @@ fn brute_force_in_a_real_auth_log_is_found_by_address() {
             .threats
             .contains_key("SSH Password Spraying or User Enumeration")
     );
-    assert!(findings.threats.contains_key("SSH Brute Force from One Named Host"));
+    assert!(findings.threats.contains_key("SSH Brute Force by Host Name"));
     // Who logs in a hundred times and mistypes now and then is nobody's attacker.
     for address in ["85.245.107.41", "95.93.96.191", "119.137.62.142"] {
         let mut named = findings.threats.iter().filter(|(_, sources)| sources.contains(address));

@@ -86,6 +86,34 @@ closed_set! {
     }
 }
 
+impl ThreatType {
+    /// As people write it: `SQL injection`.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::BruteForce => "Brute force",
+            Self::SqlInjection => "SQL injection",
+            Self::Ddos => "DDoS",
+            Self::Ransomware => "Ransomware",
+            Self::Malware => "Malware",
+            Self::Phishing => "Phishing",
+            Self::PortScan => "Port scan",
+            Self::DataExfiltration => "Data exfiltration",
+            Self::Authentication => "Suspicious sign-in",
+            Self::NetworkAnomaly => "Network anomaly",
+            Self::SuspiciousActivity => "Suspicious activity",
+            Self::PrivilegeEscalation => "Privilege escalation",
+            Self::Persistence => "Persistence",
+            Self::DefenseEvasion => "Defense evasion",
+            Self::LateralMovement => "Lateral movement",
+            Self::CommandAndControl => "Command and control",
+            Self::CloudMisuse => "Cloud misuse",
+            Self::WebAttack => "Web attack",
+            Self::PolicyViolation => "Policy violation",
+        }
+    }
+}
+
 closed_set! {
     /// Where an address lies, seen from the defended network.
     SourceZone, "source_zone" {

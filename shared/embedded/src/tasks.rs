@@ -160,6 +160,12 @@ fn enqueue(session: &mut Session<'_>, tasks: &[Task], now: Timestamp) -> Result<
     Ok(())
 }
 
+/// What a delivery is known by. The row's number and the attempt are not enough: a task that is queued again a day after it was
+/// done may be given the number that it had.
+fn receipt(seq: i64, attempt: u32, until: i64) -> String {
+    format!("{seq}.{attempt}.{until}")
+}
+
 fn earliest(db: &Connection, queue: &str) -> Result<Option<Timestamp>, Fault> {
     let due: Option<i64> = db
         .prepare_cached("SELECT due_at FROM task WHERE queue = ?1 AND state < 2 ORDER BY due_at LIMIT 1")?
@@ -200,7 +206,7 @@ fn take(
                 payload: serde_json::from_str(&payload)?,
             },
             attempt,
-            receipt: format!("{seq}.{attempt}"),
+            receipt: receipt(seq, attempt, until.as_micros()),
         };
         taken.push((seq, delivery));
     }
@@ -236,7 +242,7 @@ fn fail(
     if state == DEAD {
         return Ok(Failed::Dead);
     }
-    if state != IN_FLIGHT || delivery.receipt != format!("{seq}.{attempt}") {
+    if state != IN_FLIGHT || delivery.receipt != receipt(seq, attempt, due_at) {
         // A later attempt has it by now; what this one says no longer counts.
         return Ok(Failed::Retry(Timestamp::from_micros(due_at)));
     }

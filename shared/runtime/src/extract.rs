@@ -1,5 +1,10 @@
 //! Extractors whose rejections are problems that name the field.
 
+mod strict;
+mod wording;
+
+use std::error::Error;
+
 use axum::body::Bytes;
 use axum::extract::path::ErrorKind;
 use axum::extract::rejection::{BytesRejection, PathRejection};
@@ -12,11 +17,16 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
+use crate::guard::encoding::BrokenGzip;
+use crate::guard::query;
 use crate::problem::Problem;
+use strict::{OBJECT, Strict};
+use wording::{expectation, plain};
 
 /// A JSON body; as a response, a JSON response.
 ///
-/// Rejections: 413 too large, 415 not `application/json`, 400 not JSON or nested deeper than 128 levels, 422 JSON of another shape.
+/// Rejections: 413 too large, 415 not `application/json`, 400 not JSON, nested deeper than 128 levels, or no object where `T` is a struct;
+/// 422 JSON of another shape. Structs are objects at every depth; an array is not taken for one.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Json<T>(pub T);
 
@@ -51,10 +61,10 @@ impl<T: Serialize> IntoResponse for Json<T> {
 /// Parses JSON as the [`Json`] extractor does, for bodies that come another way.
 ///
 /// # Errors
-/// 400 when it is no JSON, 422 when it is JSON of another shape; both name the field where there is one.
+/// 400 when it is no JSON, or no object where `T` is a struct; 422 when it is JSON of another shape; all name the field where there is one.
 pub fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+    let value = serde_path_to_error::deserialize(Strict(&mut deserializer)).map_err(|error| {
         let path = error.path().to_string();
         json_problem(&path, error.inner())
     })?;
@@ -63,8 +73,11 @@ pub fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
 }
 
 fn json_problem(path: &str, error: &serde_json::Error) -> Problem {
-    let message = error.to_string();
+    let (message, path) = (plain(&error.to_string()), known(path));
     match error.classify() {
+        Category::Data if path == "." && message.contains(&format!(", expected {OBJECT} at line ")) => {
+            Problem::bad_request("the body must be a JSON object").field("body", message)
+        }
         Category::Data => {
             Problem::unprocessable("the body has a value that is not allowed").field(field_of(path, &message), message)
         }
@@ -74,14 +87,27 @@ fn json_problem(path: &str, error: &serde_json::Error) -> Problem {
     }
 }
 
+/// The path without the key that was not read to its end.
+fn known(path: &str) -> &str {
+    match path.strip_suffix('?') {
+        Some("") => ".",
+        Some(above) => above.strip_suffix('.').unwrap_or(path),
+        None => path,
+    }
+}
+
 /// What a body that could not be read is answered with: 413 when it is too large, 400 when the sender broke off or its gzip is broken.
 #[must_use]
 pub fn body_problem(rejection: &BytesRejection) -> Problem {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
         Problem::payload_too_large("the body is larger than this route takes").field("body", "too large")
     } else {
-        Problem::bad_request("the body could not be read")
-            .field("body", "broken off, or not encoded as its headers say")
+        let causes = std::iter::successors(Some(rejection as &dyn Error), |error| error.source());
+        let message = match causes.filter_map(|cause| cause.downcast_ref::<BrokenGzip>()).next() {
+            Some(broken) => broken.to_string(),
+            None => "broken off, or not encoded as its headers say".to_owned(),
+        };
+        Problem::bad_request("the body could not be read").field("body", message)
     }
 }
 
@@ -93,6 +119,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        query::mark_read(&parts.extensions);
         from_query(parts.uri.query().unwrap_or_default()).map(Self)
     }
 }
@@ -104,7 +131,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
 pub fn from_query<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
     let deserializer = serde_urlencoded::Deserializer::new(form_pairs(query));
     serde_path_to_error::deserialize(deserializer).map_err(|error| {
-        let message = error.inner().to_string();
+        let message = plain(&error.inner().to_string());
         let field = field_of(&error.path().to_string(), &message);
         Problem::bad_request("the query has a parameter that is not allowed").field(field, message)
     })
@@ -135,15 +162,15 @@ fn path_problem(kind: ErrorKind) -> Problem {
     let wrong = || Problem::bad_request("the path has a parameter that is not allowed");
     match kind {
         ErrorKind::ParseErrorAtKey { key, expected_type, .. } => {
-            wrong().field(key, format!("expected {expected_type}"))
+            wrong().field(key, format!("expected {}", expectation(expected_type)))
         }
         ErrorKind::ParseErrorAtIndex {
             index, expected_type, ..
-        } => wrong().field(format!("path[{index}]"), format!("expected {expected_type}")),
-        ErrorKind::ParseError { expected_type, .. } => wrong().field("path", format!("expected {expected_type}")),
+        } => wrong().field(format!("path[{index}]"), format!("expected {}", expectation(expected_type))),
+        ErrorKind::ParseError { expected_type, .. } => wrong().field("path", format!("expected {}", expectation(expected_type))),
         ErrorKind::InvalidUtf8InPathParam { key } => wrong().field(key, "is not valid UTF-8"),
-        ErrorKind::DeserializeError { key, message, .. } => wrong().field(key, message),
-        ErrorKind::Message(message) => wrong().field("path", message),
+        ErrorKind::DeserializeError { key, message, .. } => wrong().field(key, plain(&message)),
+        ErrorKind::Message(message) => wrong().field("path", plain(&message)),
         _ => Problem::internal("the request could not be processed"),
     }
 }
@@ -208,16 +235,23 @@ mod tests {
                 "{\"tags\": [{\"port\": 1}, {\"port\": -1}]}",
                 422,
                 "tags[1].port",
-                "u16",
+                "expected a whole number from 0 to 65535",
             ),
             ("{\"tags\": [{}]}", 422, "tags[0].port", "missing"),
             ("{\"colour\": 1}", 422, "colour", "expected one of `limit`"),
             ("{\"limit\": 1, \"limit\": 2}", 422, "limit", "duplicate"),
             ("{\"limit\": ", 400, "limit", "EOF"),
+            ("{", 400, "body", "EOF"),
+            ("{\"lim", 400, "body", "EOF"),
+            ("{\"tags\": [{\"po", 400, "tags[0]", "EOF"),
+            ("{\"tags\": [[80]]}", 422, "tags[0]", "expected an object"),
+            ("[]", 400, "body", "expected an object"),
+            (" \n[1]", 400, "body", "expected an object"),
+            ("null", 400, "body", "expected an object"),
             ("{\"limit\": 1} x", 400, "body", "trailing"),
             ("\u{0}", 400, "body", "expected value"),
             ("", 400, "body", "EOF"),
-            ("7", 422, "body", "struct Listing"),
+            ("7", 400, "body", "expected an object"),
         ] {
             let problem = from_json::<Listing>(body.as_bytes()).unwrap_err();
             let error = &problem.errors()[0];
@@ -227,7 +261,9 @@ mod tests {
                 "{body}: {problem}"
             );
             assert!(error.message.contains(says), "{body}: {problem}");
+            assert!(!problem.to_string().contains("struct"), "{body}: {problem}");
         }
+        assert!(from_json::<Vec<u8>>(b"[1]").is_ok() && from_json::<serde_json::Value>(b"[]").is_ok());
     }
 
     #[test]

@@ -33,6 +33,7 @@ pub(crate) struct RouteRule {
     pub(crate) ingest: bool,
     pub(crate) public: bool,
     pub(crate) role: Option<Role>,
+    pub(crate) queries: bool,
     /// The runtime's own probes: answered even where nothing else is.
     pub(crate) probe: bool,
 }
@@ -64,7 +65,8 @@ impl Function {
     }
 
     /// Adds a worker. `run` is called again, after a growing pause, whenever its future fails or panics; a future that returns `Ok` is
-    /// done. It must return soon after its token is cancelled, which happens once the last request is answered.
+    /// done. It must return soon after its token is cancelled, which happens once the last request is answered, at the latest 4 seconds
+    /// after the stop, and is given 3 seconds then.
     #[must_use]
     pub fn worker<F, R>(mut self, name: &'static str, mut run: R) -> Self
     where
@@ -93,6 +95,7 @@ impl Function {
     }
 
     /// Marks `path`, spelled as in the router, as a route that takes in bulk: 10 MiB a request, no rate limit, open to [`Role::Ingest`].
+    /// It may take a query, as with [`Function::queries`].
     #[must_use]
     pub fn ingest(mut self, path: &'static str) -> Self {
         self.rules.entry(path).or_default().ingest = true;
@@ -103,6 +106,15 @@ impl Function {
     #[must_use]
     pub fn public(mut self, path: &'static str) -> Self {
         self.rules.entry(path).or_default().public = true;
+        self
+    }
+
+    /// Says that requests that change something at `path`, spelled as in the router, may have a query, which the handler reads with
+    /// [`Query`](crate::Query). Under `/api/`, others that have one are refused before they change anything. Reading requests need not be
+    /// named: they are refused when their handler has not read the query.
+    #[must_use]
+    pub fn queries(mut self, path: &'static str) -> Self {
+        self.rules.entry(path).or_default().queries = true;
         self
     }
 
@@ -124,6 +136,7 @@ impl Function {
             let ours = self.rules.entry(path).or_default();
             ours.ingest |= theirs.ingest;
             ours.public |= theirs.public;
+            ours.queries |= theirs.queries;
             ours.role = ours.role.max(theirs.role);
         }
         self

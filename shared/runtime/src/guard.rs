@@ -1,7 +1,9 @@
 //! The layer right around the handlers: who may pass, how much they may send, and that every error is a problem.
 
 mod admission;
+pub(crate) mod encoding;
 mod outcome;
+pub(crate) mod query;
 mod unread;
 
 use std::collections::HashMap;
@@ -11,15 +13,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use http::HeaderMap;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
-use tower::ServiceExt;
-use tower_http::decompression::RequestDecompression;
+use http::header::CONTENT_LENGTH;
 
 use crate::auth::Principal;
 use crate::config::ServeConfig;
@@ -59,6 +58,7 @@ pub(crate) async fn guard(State(guard): State<Arc<Guard>>, mut request: Request,
         .extensions()
         .get::<MatchedPath>()
         .map(|path| guard.rules.get(path.as_str()).copied().unwrap_or_default());
+    let api = request.uri().path().starts_with(query::API);
     let response = if rule.is_some_and(|rule| rule.probe) {
         next.run(request).await
     } else {
@@ -67,7 +67,7 @@ pub(crate) async fn guard(State(guard): State<Arc<Guard>>, mut request: Request,
             Err(problem) => problem.into_response(),
         }
     };
-    outcome::finish(response).await
+    outcome::finish(response, api).await
 }
 
 async fn pass(
@@ -79,7 +79,9 @@ async fn pass(
     admission::check_origin(guard, &request)?;
     let peer = peer(&request, guard.config.on_cloud_run);
     let principal = admission::authenticate(guard, rule, &request, peer)?;
-    admission::limit_rate(guard, rule, principal.as_ref(), peer)?;
+    if !admission::opens_socket(&request) {
+        admission::limit_rate(guard, rule, principal.as_ref(), peer)?;
+    }
     let _slot = Slot::take(guard)?;
 
     let limit = if rule.is_some_and(|rule| rule.ingest) {
@@ -87,18 +89,21 @@ async fn pass(
     } else {
         guard.config.body_limit
     };
-    if content_length(request.headers()).is_some_and(|length| length > limit.max(crate::app::marked_limit()) as u64) {
+    let most = limit.max(crate::app::marked_limit());
+    if content_length(request.headers()).is_some_and(|length| length > most as u64) {
         return Err(outcome::too_large());
     }
+    let asked = query::admit(rule, &mut request)?;
+    encoding::unpack(&mut request, most)?;
     DefaultBodyLimit::max(limit).apply(&mut request);
     let extensions = request.extensions_mut();
     extensions.insert(guard.shutdown.clone());
     if let Some(principal) = principal {
         extensions.insert(principal);
     }
-    let handled = AssertUnwindSafe(run(request, next)).catch_unwind();
+    let handled = AssertUnwindSafe(next.run(request)).catch_unwind();
     match tokio::time::timeout(guard.config.request_timeout, handled).await {
-        Ok(Ok(response)) => Ok(response),
+        Ok(Ok(response)) => asked.answer(response),
         Ok(Err(panic)) => {
             let message = panic_message(&*panic);
             tracing::error!(message, "a handler panicked");
@@ -110,21 +115,6 @@ async fn pass(
             "the request took too long and was given up",
             Duration::from_secs(1),
         )),
-    }
-}
-
-/// Runs the handler; the decompression is set up only for bodies that need it.
-async fn run(request: Request, next: Next) -> Response {
-    if !request.headers().contains_key(CONTENT_ENCODING) {
-        return next.run(request).await;
-    }
-    let inner = tower::service_fn(move |request: http::Request<_>| {
-        let next = next.clone();
-        async move { Ok::<_, std::convert::Infallible>(next.run(request.map(Body::new)).await) }
-    });
-    match RequestDecompression::new(inner).oneshot(request).await {
-        Ok(response) => response.map(Body::new),
-        Err(never) => match never {},
     }
 }
 

@@ -36,7 +36,7 @@ async fn an_alert_is_worked_on_from_new_to_closed() {
     .await;
     assert_eq!(
         (answer.status.as_u16(), answer.headers["etag"].to_str().unwrap()),
-        (200, "\"1\"")
+        (200, "W/\"1\"")
     );
     assert_eq!(answer.json()["acknowledged_by"], "ana");
     assert_eq!(
@@ -100,7 +100,15 @@ async fn without_a_body_it_is_the_caller() {
 async fn if_match_holds_a_change_to_its_version() {
     let world = World::new();
     world.plant(Vec::new(), vec![alert(1)]).await;
-    for (version, status) in [("\"7\"", 412), ("\"0\"", 200), ("\"0\"", 412), ("x", 400)] {
+    for (version, status) in [
+        ("\"7\"", 412),
+        ("\"0\"", 200),
+        ("\"0\"", 412),
+        ("W/\"0\"", 412),
+        ("W/\"1\"", 200),
+        ("2", 200),
+        ("x", 400),
+    ] {
         let request = Request::post(format!("/api/alerts/{}/notes", alert(1).id))
             .header("content-type", "application/json")
             .header("if-match", version)
@@ -112,6 +120,96 @@ async fn if_match_holds_a_change_to_its_version() {
             assert_eq!(answer.fields(), ["if-match"]);
         }
     }
+}
+
+#[tokio::test]
+async fn the_entity_tag_is_weak_because_the_analyzer_changes_the_rest() {
+    let world = World::new();
+    world.plant(Vec::new(), vec![alert(1)]).await;
+    let path = format!("/api/alerts/{}", alert(1).id);
+    let before = world.get(&path).await;
+    let mut grown = alert(1);
+    grown.event_count += 1;
+    world.plant(Vec::new(), vec![grown]).await;
+    let after = world.get(&path).await;
+    assert_ne!(before.body, after.body);
+    assert_eq!(before.headers["etag"], "W/\"0\"");
+    assert_eq!(before.headers["etag"], after.headers["etag"]);
+}
+
+#[tokio::test]
+async fn notes_end_where_they_would_cost_everybody() {
+    let world = World::new();
+    world.plant(Vec::new(), vec![alert(1)]).await;
+    let id = alert(1).id;
+    let note = "é".repeat(2048);
+    let mut taken = 0;
+    let refused = loop {
+        let answer = step(&world, &id, "notes", json!({ "notes": note })).await;
+        if answer.status != 200 {
+            break answer;
+        }
+        taken += 1;
+        assert!(taken < 100, "notes are without bounds");
+    };
+    assert!(taken > 50, "{taken}");
+    assert_eq!((refused.status.as_u16(), refused.fields()), (409, vec!["notes".to_owned()]));
+    let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains("notes are full"), "{detail}");
+    let full = world.get(&format!("/api/alerts/{id}")).await;
+    assert!(full.body.len() < 300 * 1024, "{}", full.body.len());
+    assert_eq!(full.json()["version"], taken);
+
+    let with_note = json!({"resolution": "FALSE_POSITIVE", "notes": note});
+    assert_eq!(step(&world, &id, "resolve", with_note).await.status, 409);
+    let closed = step(&world, &id, "resolve", json!({"resolution": "FALSE_POSITIVE"})).await;
+    assert_eq!(
+        (closed.status.as_u16(), closed.json()["status"].clone()),
+        (200, json!("FALSE_POSITIVE")),
+        "a full alert can be closed"
+    );
+}
+
+#[tokio::test]
+async fn a_note_is_stored_once() {
+    let world = World::new();
+    world.plant(Vec::new(), vec![alert(1)]).await;
+    let note = "n".repeat(4096);
+    let answer = step(&world, &alert(1).id, "acknowledge", json!({ "notes": note })).await.json();
+    assert_eq!(answer["notes"][0]["text"], note.as_str());
+    let cut = answer["timeline"][0]["notes"].as_str().unwrap();
+    assert!(cut.len() <= 200 && cut.starts_with("nnn") && cut.ends_with('…'), "{cut}");
+}
+
+async fn step_as(world: &World, caller: &str, name: &str, body: Value) -> Answer {
+    let request = Request::post(format!("/api/alerts/{}/{name}", alert(1).id))
+        .header("content-type", "application/json")
+        .header("authorization", format!("Bearer {caller}"))
+        .body(Body::from(body.to_string()));
+    world.send(request.unwrap()).await
+}
+
+#[tokio::test]
+async fn with_authentication_nobody_signs_as_another() {
+    let world = World::with_tokens(&[("ana", "analyst"), ("root", "admin")]);
+    world.plant(Vec::new(), vec![alert(1)]).await;
+    for name in ["acknowledge", "assign", "investigate", "resolve", "notes"] {
+        let answer = step_as(&world, "ana", name, json!({"analyst_id": "bo", "notes": "n"})).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.fields()),
+            (403, vec!["analyst_id".to_owned()]),
+            "{name}"
+        );
+    }
+    let own = step_as(&world, "ana", "acknowledge", json!({"analyst_id": " ana "})).await.json();
+    assert_eq!((&own["acknowledged_by"], &own["version"]), (&json!("ana"), &json!(1)));
+    let given = step_as(&world, "ana", "assign", json!({"assignee": "bo"})).await.json();
+    assert_eq!(
+        (&given["assigned_to"], &given["timeline"][1]["by"]),
+        (&json!("bo"), &json!("ana"))
+    );
+    let for_another = step_as(&world, "root", "resolve", json!({"analyst_id": "bo"})).await.json();
+    assert_eq!(for_another["resolved_by"], "bo");
 }
 
 #[tokio::test]
@@ -169,7 +267,13 @@ async fn what_analysts_send_is_checked() {
         ("assign", json!({"assignee": "x".repeat(10_000)}), 422, "assignee"),
         ("notes", json!({}), 422, "notes"),
         ("notes", json!({"notes": " "}), 422, "notes"),
-        ("notes", json!({"notes": "x".repeat(20_000)}), 422, "notes"),
+        ("notes", json!({"notes": "x".repeat(4097)}), 422, "notes"),
+        (
+            "resolve",
+            json!({"resolution": "x".repeat(4000), "notes": "y".repeat(4000)}),
+            422,
+            "notes",
+        ),
         ("resolve", json!({"resolution": 1}), 422, "resolution"),
     ] {
         let answer = step(&world, &id, name, body.clone()).await;

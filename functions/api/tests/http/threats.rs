@@ -39,6 +39,7 @@ async fn filters_narrow_the_list() {
         ("?severity=HIGH&threat_type=BRUTE_FORCE", 2),
         ("?threat_type=DDOS", 0),
         ("?source_ip=203.0.113.7", 5),
+        ("?source_ip=::ffff:203.0.113.7", 5),
         ("?source_ip=203.0.113.8", 0),
         ("?technique=T1110", 5),
         ("?technique=T1110.001", 5),

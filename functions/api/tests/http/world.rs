@@ -16,7 +16,8 @@ use threatstream_domain::{
     AlertGroup, AuditRef, Clock, Original, Priority, Severity, Tally, Threat, ThreatType, Timestamp,
 };
 use threatstream_embedded::Options;
-use threatstream_runtime::{ServeConfig, Tickets, app};
+use threatstream_runtime::auth::{Tokens, hash_token};
+use threatstream_runtime::{AuthMode, ServeConfig, Tickets, app};
 use tower::ServiceExt;
 
 pub(crate) struct World {
@@ -77,7 +78,26 @@ impl World {
         Self::with(Config::default(), good_rules(), |options| options)
     }
 
+    /// With authentication; each of these, a name and a role, has its name as the token.
+    pub(crate) fn with_tokens(known: &[(&str, &str)]) -> Self {
+        let lines: Vec<String> = known
+            .iter()
+            .map(|(name, role)| format!("{name}:{role}:{}", hash_token(name)))
+            .collect();
+        let tokens = Tokens::parse(&lines.join("\n")).unwrap();
+        Self::serving(Config::default(), good_rules(), AuthMode::Token(tokens), |options| options)
+    }
+
     pub(crate) fn with(config: Config, rules: RulesProbe, options: impl FnOnce(Options) -> Options) -> Self {
+        Self::serving(config, rules, AuthMode::Open, options)
+    }
+
+    fn serving(
+        config: Config,
+        rules: RulesProbe,
+        auth: AuthMode,
+        options: impl FnOnce(Options) -> Options,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::fixed(now());
         let mut chosen = options(Options::new(folder.path()));
@@ -92,6 +112,7 @@ impl World {
         };
         let serve = ServeConfig {
             rate_limit_requests: 0,
+            auth,
             ..ServeConfig::local()
         };
         let app = app(build(config, dependencies), &serve);

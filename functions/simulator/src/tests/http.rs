@@ -49,16 +49,18 @@ async fn what_start_refuses_it_names() {
         (r#"{"attack_vector": "RANSOMWARE"}"#, 400, &["attack_vector"][..]),
         (r#"{"attack_vector": "brute_force"}"#, 400, &["attack_vector"]),
         (r#"{"attack_vector": 7}"#, 400, &["attack_vector"]),
-        (r#"{"duration_seconds": 9}"#, 400, &["duration_seconds"]),
-        (r#"{"duration_seconds": 301}"#, 400, &["duration_seconds"]),
-        (r#"{"duration_seconds": 10.5}"#, 400, &["duration_seconds"]),
-        (r#"{"duration_seconds": "60"}"#, 400, &["duration_seconds"]),
-        (r#"{"target_eps": 0}"#, 400, &["target_eps"]),
-        (r#"{"target_eps": -1}"#, 400, &["target_eps"]),
-        (r#"{"target_eps": 101}"#, 400, &["target_eps"]),
-        (r#"{"target_eps": 1e300}"#, 400, &["target_eps"]),
-        (r#"{"intensity": "EXTREME"}"#, 400, &["intensity"]),
-        (r#"{"speed": 1}"#, 400, &["speed"]),
+        (r#"{"attack_vector": null}"#, 400, &["attack_vector"]),
+        ("{}", 400, &["attack_vector"]),
+        (r#"{"attack_vector": "BRUTE_FORCE", "duration_seconds": 9}"#, 400, &["duration_seconds"]),
+        (r#"{"attack_vector": "BRUTE_FORCE", "duration_seconds": 301}"#, 400, &["duration_seconds"]),
+        (r#"{"attack_vector": "BRUTE_FORCE", "duration_seconds": 10.5}"#, 400, &["duration_seconds"]),
+        (r#"{"attack_vector": "BRUTE_FORCE", "duration_seconds": "60"}"#, 400, &["duration_seconds"]),
+        (r#"{"attack_vector": "BRUTE_FORCE", "target_eps": 0}"#, 400, &["target_eps"]),
+        (r#"{"attack_vector": "BRUTE_FORCE", "target_eps": -1}"#, 400, &["target_eps"]),
+        (r#"{"attack_vector": "BRUTE_FORCE", "target_eps": 101}"#, 400, &["target_eps"]),
+        (r#"{"attack_vector": "BRUTE_FORCE", "target_eps": 1e300}"#, 400, &["target_eps"]),
+        (r#"{"attack_vector": "BRUTE_FORCE", "intensity": "EXTREME"}"#, 400, &["intensity"]),
+        (r#"{"attack_vector": "BRUTE_FORCE", "speed": 1}"#, 400, &["speed"]),
         (
             r#"{"attack_vector": "X", "duration_seconds": 0, "intensity": null, "target_eps": [], "x": 1}"#,
             400,
@@ -85,6 +87,12 @@ async fn what_start_refuses_it_names() {
     );
     let (status, problem) = process.call("POST", "/api/simulation/start", Some("{")).await;
     assert_eq!((status.as_u16(), &problem["status"]), (400, &json!(400)));
+    let (status, problem) = process.call("POST", "/api/simulation/start", None).await;
+    assert_eq!(
+        (status.as_u16(), fields(&problem)),
+        (400, vec!["attack_vector"]),
+        "nothing starts that was not asked for"
+    );
     assert!(
         deployment.backends.store.simulation().await.unwrap().is_none(),
         "nothing was started"
@@ -96,9 +104,12 @@ async fn what_start_refuses_it_names() {
 #[tokio::test(start_paused = true)]
 async fn what_start_is_not_told_has_defaults() {
     let deployment = Deployment::new();
-    for body in [None, Some("{}"), Some(r#"{"intensity": null}"#)] {
+    for body in [
+        r#"{"attack_vector": "BRUTE_FORCE"}"#,
+        r#"{"attack_vector": "BRUTE_FORCE", "intensity": null}"#,
+    ] {
         let process = deployment.process(Config::default());
-        let (status, state) = process.call("POST", "/api/simulation/start", body).await;
+        let (status, state) = process.call("POST", "/api/simulation/start", Some(body)).await;
         assert_eq!(status, 202, "{state}");
         let expected = json!({
             "status": "RUNNING", "attack_vector": "BRUTE_FORCE", "intensity": "MEDIUM", "target_eps": 20,
@@ -115,7 +126,7 @@ async fn what_start_is_not_told_has_defaults() {
         ..Config::default()
     });
     assert_eq!(
-        process.start("{}").await.target_eps,
+        process.start(r#"{"attack_vector": "BRUTE_FORCE"}"#).await.target_eps,
         Some(5),
         "never above what is allowed"
     );
@@ -125,14 +136,15 @@ async fn what_start_is_not_told_has_defaults() {
 async fn one_runs_at_a_time() {
     let deployment = Deployment::new();
     let process = deployment.process(Config::default());
+    let order = Some(r#"{"attack_vector": "HEALTHY_FLOW"}"#);
     let (one, other) = tokio::join!(
-        process.call("POST", "/api/simulation/start", None),
-        process.call("POST", "/api/simulation/start", None)
+        process.call("POST", "/api/simulation/start", order),
+        process.call("POST", "/api/simulation/start", order)
     );
     let mut statuses = [one.0.as_u16(), other.0.as_u16()];
     statuses.sort_unstable();
     assert_eq!(statuses, [202, 409]);
-    let (status, problem) = process.call("POST", "/api/simulation/start", None).await;
+    let (status, problem) = process.call("POST", "/api/simulation/start", order).await;
     let id = process.state().await.simulation_id.unwrap();
     assert_eq!(status, 409);
     assert!(problem["detail"].as_str().unwrap().contains(&id), "{problem}");

@@ -2,7 +2,7 @@
 
 use std::io::{self, StdoutLock, Write};
 
-use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
+use comfy_table::{Cell, Color, ColumnConstraint, ContentArrangement, Table, Width, presets};
 use threatstream_domain::Severity;
 
 use super::Finding;
@@ -22,6 +22,11 @@ enum Form {
     Ndjson,
     Csv(Box<csv::Writer<StdoutLock<'static>>>),
 }
+
+/// The narrowest table that can be read.
+const WIDTH: u16 = 120;
+/// Columns from here on hold text that may be broken into lines.
+const PROSE: usize = 6;
 
 const COLUMNS: [&str; 8] = [
     "TIME",
@@ -43,6 +48,10 @@ impl Printer {
                     .load_preset(presets::UTF8_FULL_CONDENSED)
                     .set_content_arrangement(ContentArrangement::Dynamic);
                 table.set_header(COLUMNS);
+                // A terminal that does not say how wide it is, or that is too narrow for a table, gets one of this width.
+                if table.width().is_none_or(|width| width < WIDTH) {
+                    table.set_width(WIDTH);
+                }
                 Form::Table(Box::new(table))
             }
             Output::Json => {
@@ -106,7 +115,14 @@ impl Printer {
     /// How many were printed.
     pub(crate) fn finish(self) -> anyhow::Result<u64> {
         match self.form {
-            Form::Table(table) if self.printed > 0 => writeln!(io::stdout(), "{table}")?,
+            Form::Table(mut table) if self.printed > 0 => {
+                // Only what is prose may be broken into lines.
+                let widths = table.column_max_content_widths();
+                for (column, width) in table.column_iter_mut().zip(widths).take(PROSE) {
+                    column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(width.min(40) + 2)));
+                }
+                writeln!(io::stdout(), "{table}")?;
+            }
             Form::Json => writeln!(io::stdout(), "\n]")?,
             Form::Csv(mut writer) => writer.flush()?,
             Form::Table(_) | Form::Ndjson => {}
@@ -125,12 +141,12 @@ fn row(finding: &Finding) -> Vec<Cell> {
         Severity::Info => Color::Grey,
     };
     let severity = if finding.suppressed {
-        format!("{} (suppressed)", threat.severity)
+        format!("{} suppressed", threat.severity)
     } else {
         threat.severity.to_string()
     };
     vec![
-        Cell::new(threat.timestamp.to_string()),
+        Cell::new(threat.timestamp.to_string().replace(".000Z", "Z")),
         Cell::new(severity).fg(colour),
         Cell::new(threat.threat_type),
         Cell::new(inert(threat.source_ip.as_deref().unwrap_or("-"))),

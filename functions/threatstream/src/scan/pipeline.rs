@@ -27,6 +27,14 @@ pub(crate) struct Pipeline {
     rejected: u64,
 }
 
+/// A native event with an address, port or time that does not parse.
+fn is_refused(raw: &str) -> bool {
+    let raw = raw.trim_start();
+    raw.starts_with('{')
+        && serde_json::from_str::<serde::de::IgnoredAny>(raw).is_ok()
+        && decode::check_native(raw).is_err()
+}
+
 impl Pipeline {
     /// `now` is when the lines are taken to have arrived.
     pub(crate) fn new(detector: Detector, format: Format, now: Timestamp) -> Self {
@@ -55,6 +63,8 @@ impl Pipeline {
     /// Takes an event: what is found once enough are together.
     pub(crate) fn push(&mut self, event: Event) -> Vec<Finding> {
         match event.raw {
+            // What ingest would refuse is no event here either; a line that only looks like JSON is text.
+            Some(raw) if matches!(self.format, Format::Auto | Format::Native) && is_refused(&raw) => self.rejected += 1,
             Some(raw) => {
                 self.read += 1;
                 self.waiting.push((event.origin, raw));

@@ -196,7 +196,13 @@ impl Batch<'_> {
             Some(group) => group,
             None => {
                 let previous = state.alerts(key).iter().rev().find(|group| self.is_closed(&group.id));
-                let group = new_alert(threat, priority, previous.map(|group| group.id.clone()), self.now);
+                let group = new_alert(
+                    found,
+                    threat,
+                    priority,
+                    previous.map(|group| group.id.clone()),
+                    self.now,
+                );
                 // An alert that the state has let go of comes back under its id: it is there already, and only moves on.
                 let opened = !self.cases.contains_key(&group.id);
                 self.judged.minute.alerts += u64::from(opened);
@@ -278,18 +284,24 @@ fn in_reach(group: &AlertGroup, at: Timestamp) -> bool {
     at >= group.first_seen.minus(ALERT_GAP) && at <= group.last_seen.plus(ALERT_GAP) && last.since(first) <= ALERT_SPAN
 }
 
-fn new_alert(threat: &Threat, priority: Priority, previous_alert: Option<String>, now: Timestamp) -> AlertGroup {
-    let about = threat
-        .source_ip
-        .as_ref()
-        .or(threat.user.as_ref())
-        .or(threat.host.as_ref());
-    let kind = threat.threat_type.as_str().replace('_', " ").to_lowercase();
+fn new_alert(
+    found: &Match,
+    threat: &Threat,
+    priority: Priority,
+    previous_alert: Option<String>,
+    now: Timestamp,
+) -> AlertGroup {
+    // An alert of a correlation gathers that correlation's threats; any other gathers a type's.
+    let what = if found.window.is_some() {
+        &found.verdict.title
+    } else {
+        threat.threat_type.label()
+    };
     AlertGroup {
         id: derived_id("ALT", &[&threat.id]),
         threat_id: threat.id.clone(),
         threat_ids: Vec::new(),
-        title: about.map_or_else(|| kind.clone(), |about| format!("{kind}: {about}")),
+        title: format!("{what} from {}", found.entity),
         description: threat.description.clone(),
         severity: Severity::Info,
         priority,

@@ -59,7 +59,8 @@ struct Rest {
     /// Arrival time of the newest record, in microseconds.
     now: i64,
     windows: HashMap<u128, (i64, GroupWindows)>,
-    /// What the windows weigh together.
+    /// What the windows weigh together; it follows from them, and is not saved.
+    #[serde(skip)]
     window_bytes: usize,
     minutes: HashMap<(u128, i64), (i64, u32)>,
     alerts: HashMap<u128, (i64, Vec<AlertGroup>)>,
@@ -95,6 +96,8 @@ impl JudgeState {
         if !joined.is_empty() {
             // Slots beyond the last snapshot's length may hold what an earlier, longer one left: the reader stops before them.
             state.rest = postcard::take_from_bytes(&joined)?.0;
+            state.rest.windows.values_mut().for_each(|(_, windows)| windows.weigh());
+            state.rest.window_bytes = state.rest.windows.values().map(|(_, windows)| windows.bytes()).sum();
         }
         for delta in deltas {
             let changes: Vec<Change> = postcard::from_bytes(delta.as_ref())?;

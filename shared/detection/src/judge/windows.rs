@@ -62,7 +62,8 @@ struct FrameState {
     /// Events seen.
     events: u64,
     originals: Vec<Original>,
-    /// About how much memory the frame takes.
+    /// About how much memory the frame takes; it follows from the rest, and is not saved.
+    #[serde(skip)]
     bytes: usize,
 }
 
@@ -70,6 +71,11 @@ impl GroupWindows {
     /// About how much memory the windows take, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.frames.values().map(|frame| frame.bytes).sum()
+    }
+
+    /// Weighs what was read from a store.
+    pub(super) fn weigh(&mut self) {
+        self.frames.values_mut().for_each(FrameState::weigh);
     }
 
     /// Adds an event at a time (microseconds since 1970). `timespan` is in microseconds; both it and `threshold` are at least 1.

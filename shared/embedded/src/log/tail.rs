@@ -202,16 +202,12 @@ impl Tail {
                 found.push(Recent::default());
                 continue;
             };
-            let in_memory = slot
-                .segments
-                .front()
-                .map_or(slot.marks.high, |first| first.first_offset);
-            // What retention has removed from the file is not waited for there.
-            let next = (*offset).max(slot.marks.low.min(in_memory));
+            // What retention has removed is not looked for.
+            let next = (*offset).max(slot.marks.low);
             let mut segments = VecDeque::new();
             if next < slot.marks.high {
                 anything = true;
-                if next < in_memory {
+                if slot.segments.front().is_none_or(|first| next < first.first_offset) {
                     return Found::InFile;
                 }
                 let first = slot.segments.partition_point(|segment| segment.end() <= next);

@@ -32,7 +32,7 @@ async fn hold(writer: &Handle) -> std::sync::mpsc::Sender<()> {
 fn write(name: &'static str, bytes: usize) -> (Job, oneshot::Receiver<Result<(), Fault>>) {
     job(Promise::Durable, move |session| {
         let sql = "INSERT INTO setting VALUES (?1, ?2)";
-        session.db.execute(sql, rusqlite::params![name, vec![7; bytes]])?;
+        session.db.execute(sql, rusqlite::params![name, vec![7u8; bytes]])?;
         Ok(())
     })
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use axum::extract::Request;
-use http::header::{AUTHORIZATION, HOST, ORIGIN, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
+use http::header::{AUTHORIZATION, CONNECTION, HOST, ORIGIN, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
 use http::{HeaderMap, HeaderName, Method};
 
 use super::Guard;
@@ -12,6 +12,9 @@ use crate::auth::{AuthMode, Principal, Role, iam_caller, is_same_origin};
 use crate::function::RouteRule;
 use crate::problem::Problem;
 use crate::rate_limit::Caller;
+
+/// Where sockets live.
+const SOCKETS: &str = "/ws/";
 
 /// Where credentials may ride along unasked (open mode has none, and a browser adds those of a proxy), a stranger's page must not be
 /// able to use them. Tokens are sent on purpose only.
@@ -117,7 +120,7 @@ fn needed_role(rule: Option<RouteRule>, method: &Method) -> Role {
     }
 }
 
-fn is_safe(method: &Method) -> bool {
+pub(super) fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
@@ -126,9 +129,22 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
+/// Whether this asks for a socket. Sockets have a limit of their own, on how many are open, and after a restart many come back at once.
+/// Only where sockets live: elsewhere the header would be a way around the rate limit.
+pub(super) fn opens_socket(request: &Request) -> bool {
+    let lists = |name: &HeaderName, token: &str| {
+        let mut tokens = text(request.headers(), name).unwrap_or_default().split(',').map(str::trim);
+        tokens.any(|listed| listed.eq_ignore_ascii_case(token))
+    };
+    *request.method() == Method::GET
+        && request.uri().path().starts_with(SOCKETS)
+        && lists(&UPGRADE, "websocket")
+        && lists(&CONNECTION, "upgrade")
+}
+
 /// Under `/ws/` a ticket may come as the subprotocol `ticket.<ticket>`: the one header that a page can set on a WebSocket.
 fn ticket(guard: &Guard, request: &Request) -> Option<Principal> {
-    if !request.uri().path().starts_with("/ws/") {
+    if !request.uri().path().starts_with(SOCKETS) {
         return None;
     }
     let verifier = guard.config.ticket_verifier.as_ref()?;

@@ -3,7 +3,7 @@
 use axum::body::HttpBody;
 use axum::response::{IntoResponse, Response};
 use http::header::{
-    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, REFERRER_POLICY, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, REFERRER_POLICY, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderValue, StatusCode};
 
@@ -12,14 +12,20 @@ use crate::problem::Problem;
 /// Longest plain text of a handler's or extractor's rejection that becomes a detail, in bytes.
 const MAX_DETAIL: u64 = 500;
 
-pub(super) async fn finish(response: Response) -> Response {
+/// `api`: whether the answer is the API's. What it says is true for a moment, and for one caller: no cache may keep it, unless the handler
+/// says which may.
+pub(super) async fn finish(response: Response, api: bool) -> Response {
     let failed = response.status().is_client_error() || response.status().is_server_error();
     let mut response = if failed && !is_json(&response) {
         as_problem(response).await
     } else {
         response
     };
+    let uncached = api && is_json(&response);
     let headers = response.headers_mut();
+    if uncached {
+        headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    }
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers
         .entry(REFERRER_POLICY)
@@ -43,9 +49,7 @@ async fn as_problem(response: Response) -> Response {
     let detail = match parts.status {
         StatusCode::METHOD_NOT_ALLOWED => "this route does not take this method".to_owned(),
         StatusCode::PAYLOAD_TOO_LARGE => return too_large().into_response(),
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => {
-            "the body's media type or encoding is not one that this route reads".to_owned()
-        }
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => "the body's media type is not one that this route reads".to_owned(),
         // What failed inside is nobody's business outside.
         status if status.is_server_error() => "the request could not be processed".to_owned(),
         status => {

@@ -103,7 +103,7 @@ async fn every_error_is_a_problem() {
     );
     assert_eq!(
         server.get("/items/x").await.problem(400)["errors"][0]["message"],
-        "expected u32"
+        "expected a whole number from 0 to 4294967295"
     );
     server
         .post(Request::post("/json").header("content-type", "text/plain"), "{}")
