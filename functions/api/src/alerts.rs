@@ -21,8 +21,8 @@ fn unknown(id: &str) -> Problem {
     Problem::not_found("there is no such alert").field("id", id)
 }
 
-/// An alert, with the analysts' version as its entity tag.
+/// An alert, with the analysts' version as its entity tag: a weak one, because threats that join change the alert and not the version.
 fn shown(alert: Alert) -> Response {
-    let tag = format!("\"{}\"", alert.case.version);
+    let tag = format!("W/\"{}\"", alert.case.version);
     ([(ETAG, tag)], Json(alert)).into_response()
 }

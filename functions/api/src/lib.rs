@@ -29,4 +29,4 @@ mod ws_ticket;
 pub use api::{Dependencies, RuleSummary, RulesProbe, build};
 pub use config::Config;
 pub use information::{Information, information};
-pub use openapi::openapi;
+pub use openapi::{documented, openapi};

@@ -3,6 +3,7 @@
 mod described_elsewhere;
 pub(crate) mod schema;
 
+use http::Method;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::response::ResponseBuilder;
 use utoipa::openapi::schema::Ref;
@@ -86,16 +87,36 @@ pub fn openapi(extra: Vec<OpenApi>) -> OpenApi {
     document
 }
 
+/// Every route that [`openapi`] describes, `GET /` and those of the other functions included: method and path, sorted by path, with parameters as
+/// `{id}`. For a test that holds the document to what a router answers.
+#[must_use]
+pub fn documented() -> Vec<(Method, String)> {
+    let mut routes = Vec::new();
+    for (path, mut item) in openapi(Vec::new()).paths.paths {
+        routes.extend(operations(&mut item).map(|(method, _)| (method, path.clone())));
+    }
+    routes
+}
+
+/// The operations of a path, by method.
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operation)> {
+    [
+        (Method::GET, &mut item.get),
+        (Method::POST, &mut item.post),
+        (Method::PUT, &mut item.put),
+        (Method::PATCH, &mut item.patch),
+        (Method::DELETE, &mut item.delete),
+        (Method::HEAD, &mut item.head),
+        (Method::OPTIONS, &mut item.options),
+        (Method::TRACE, &mut item.trace),
+    ]
+    .into_iter()
+    .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
+}
+
 /// Whatever goes wrong is a problem, on every route.
 fn add_problem(item: &mut PathItem) {
-    let operations: [&mut Option<Operation>; 5] = [
-        &mut item.get,
-        &mut item.post,
-        &mut item.put,
-        &mut item.patch,
-        &mut item.delete,
-    ];
-    for operation in operations.into_iter().flatten() {
+    for (_, operation) in operations(item) {
         let content = ContentBuilder::new()
             .schema(Some(Ref::from_schema_name(schema::Problem::name())))
             .build();

@@ -21,7 +21,8 @@ pub(crate) struct Order {
 }
 
 impl Order {
-    /// Reads the body of `start`; what it does not name is `BRUTE_FORCE`, 60 seconds, `MEDIUM` and 20 events a second.
+    /// Reads the body of `start`. It must name the attack: nothing is attacked by mistake. What else it does not name is 60 seconds, `MEDIUM` and
+    /// 20 events a second.
     ///
     /// # Errors
     /// One problem that names every field that is wrong.
@@ -30,9 +31,9 @@ impl Order {
         for field in body.keys().filter(|field| !FIELDS.contains(&field.as_str())) {
             wrong.add(field, format!("unknown field, expected one of {}", FIELDS.join(", ")));
         }
-        let name = wrong.text(body, "attack_vector", "BRUTE_FORCE", &names());
+        let name = wrong.text(body, "attack_vector", None, &names());
         let duration = wrong.number(body, "duration_seconds", 60, DURATION);
-        let intensity = wrong.text(body, "intensity", Intensity::Medium.as_str(), Intensity::NAMES);
+        let intensity = wrong.text(body, "intensity", Some(Intensity::Medium.as_str()), Intensity::NAMES);
         let most = u64::from(config.max_eps);
         let target_eps = wrong.number(body, "target_eps", most.min(20), (1, most));
         match (
@@ -60,20 +61,20 @@ impl Wrong {
         self.0.push((field.to_owned(), message));
     }
 
-    /// The field's text if it is an allowed one. What is returned beside a problem does not matter.
+    /// The field's text if it is an allowed one; one without a default must be there. What is returned beside a problem does not matter.
     fn text<'a>(
         &mut self,
         body: &'a Map<String, Value>,
         field: &str,
-        default: &'a str,
+        default: Option<&'a str>,
         allowed: &[&'static str],
     ) -> &'a str {
-        match body.get(field) {
-            None | Some(Value::Null) => default,
-            Some(Value::String(text)) if allowed.contains(&text.as_str()) => text,
-            Some(_) => {
+        match (body.get(field), default) {
+            (None | Some(Value::Null), Some(default)) => default,
+            (Some(Value::String(text)), _) if allowed.contains(&text.as_str()) => text,
+            _ => {
                 self.add(field, format!("expected one of {}", allowed.join(", ")));
-                default
+                default.unwrap_or_default()
             }
         }
     }

@@ -58,7 +58,7 @@ async fn start(
             "simulation is disabled here (SIMULATION_ENABLED=false)",
         ));
     }
-    // Without a body everything is as by default.
+    // Without a body nothing is named, which the order then says field by field.
     let body = if request.body().is_end_stream() {
         Map::new()
     } else {

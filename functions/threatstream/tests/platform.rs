@@ -18,6 +18,8 @@ mod kill;
 mod partitions;
 #[path = "platform/response.rs"]
 mod response;
+#[path = "platform/routes.rs"]
+mod routes;
 #[path = "platform/scan.rs"]
 mod scan;
 #[path = "platform/traffic.rs"]

@@ -77,10 +77,7 @@ pub(crate) fn assemble(
             "/readyz",
             get(async move || health.report(stopping.is_stopping()).await),
         )
-        .route(
-            "/metrics",
-            get(async || ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::text())),
-        );
+        .route("/metrics", get(async |headers: HeaderMap| metrics::answer(&headers)));
     let state = Arc::new(Guard::new(config.clone(), rules, shutdown));
     let layers = ServiceBuilder::new()
         .layer(from_fn(observe))

@@ -102,11 +102,14 @@ pub fn body_problem(rejection: &BytesRejection) -> Problem {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
         Problem::payload_too_large("the body is larger than this route takes").field("body", "too large")
     } else {
-        let causes = std::iter::successors(Some(rejection as &dyn Error), |error| error.source());
-        let message = match causes.filter_map(|cause| cause.downcast_ref::<BrokenGzip>()).next() {
-            Some(broken) => broken.to_string(),
-            None => "broken off, or not encoded as its headers say".to_owned(),
-        };
+        let mut cause = Some(rejection as &dyn Error);
+        let mut message = "broken off, or not encoded as its headers say".to_owned();
+        while let Some(error) = cause {
+            if let Some(broken) = error.downcast_ref::<BrokenGzip>() {
+                message = broken.to_string();
+            }
+            cause = error.source();
+        }
         Problem::bad_request("the body could not be read").field("body", message)
     }
 }
@@ -166,8 +169,13 @@ fn path_problem(kind: ErrorKind) -> Problem {
         }
         ErrorKind::ParseErrorAtIndex {
             index, expected_type, ..
-        } => wrong().field(format!("path[{index}]"), format!("expected {}", expectation(expected_type))),
-        ErrorKind::ParseError { expected_type, .. } => wrong().field("path", format!("expected {}", expectation(expected_type))),
+        } => wrong().field(
+            format!("path[{index}]"),
+            format!("expected {}", expectation(expected_type)),
+        ),
+        ErrorKind::ParseError { expected_type, .. } => {
+            wrong().field("path", format!("expected {}", expectation(expected_type)))
+        }
         ErrorKind::InvalidUtf8InPathParam { key } => wrong().field(key, "is not valid UTF-8"),
         ErrorKind::DeserializeError { key, message, .. } => wrong().field(key, plain(&message)),
         ErrorKind::Message(message) => wrong().field("path", plain(&message)),

@@ -1,4 +1,4 @@
-//! One registry for the process, shown at `/metrics` in the OpenMetrics text format that Prometheus reads.
+//! One registry for the process, shown at `/metrics` as Prometheus's text, or as OpenMetrics to those who ask for it.
 //!
 //! A metric is made by name, and made once: whoever asks for the same name again gets the same metric, so that the five functions of one
 //! process, and the tests of one binary, do not collide.
@@ -10,12 +10,16 @@
 //! assert!(metrics::text().contains("doc_events_accepted_total 3"));
 //! ```
 
+mod exposition;
+
 use std::any::Any;
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::LazyLock;
 
+pub use exposition::PROMETHEUS_CONTENT_TYPE;
+pub(crate) use exposition::answer;
 use parking_lot::Mutex;
 pub use prometheus_client;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -111,7 +115,13 @@ where
     metric(name, help, || Family::new_with_constructor(Buckets(bounds)))
 }
 
-/// Everything registered, as text.
+/// Everything registered, as Prometheus's own text, whose media type is [`PROMETHEUS_CONTENT_TYPE`].
+#[must_use]
+pub fn prometheus_text() -> String {
+    exposition::prometheus(&text())
+}
+
+/// Everything registered, as OpenMetrics text.
 #[must_use]
 pub fn text() -> String {
     let mut text = String::new();

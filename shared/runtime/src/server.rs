@@ -1,22 +1,21 @@
 //! The port, the accept loop and the shutdown.
 
+mod connection;
+
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
-use axum::extract::ConnectInfo;
-use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::Service;
 
 use crate::app::assemble;
 use crate::config::ServeConfig;
@@ -25,14 +24,14 @@ use crate::health::Health;
 use crate::supervise::{WorkerStatus, supervise};
 
 /// For the requests in flight. Cloud Run kills 10 s after SIGTERM.
-const REQUEST_GRACE: Duration = Duration::from_secs(8);
-/// For requests and then workers.
-const TOTAL_GRACE: Duration = Duration::from_millis(9500);
+const REQUEST_GRACE: Duration = Duration::from_secs(4);
+/// For the workers afterwards, who may have sockets to say goodbye to. What remains is for whoever closes the stores.
+const WORKER_GRACE: Duration = Duration::from_millis(3250);
 /// For a request's head; also how long an idle connection is kept.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 const BACKLOG: u32 = 1024;
 
-/// Says that the server is stopping: an extension of every request, for answers that would otherwise go on (streams, sockets).
+/// Says that the server is stopping, from the moment it does: an extension of every request, for answers that would otherwise go on (streams, sockets).
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown(CancellationToken);
 
@@ -88,7 +87,7 @@ pub fn shutdown_signal() -> io::Result<CancellationToken> {
     Ok(token)
 }
 
-/// Listens, answers, runs the workers, and returns after SIGTERM or SIGINT, within 10 seconds.
+/// Listens, answers, runs the workers, and returns after SIGTERM or SIGINT, within 8 seconds.
 ///
 /// # Errors
 /// The address cannot be listened on.
@@ -98,8 +97,9 @@ pub async fn serve(function: Function, config: ServeConfig) -> anyhow::Result<()
     serve_on(listener, function, config, shutdown).await
 }
 
-/// The same on a listener that exists, until `shutdown` is cancelled: then it accepts no more, lets requests finish for 8 seconds,
-/// cancels the workers, and returns within 10.
+/// The same on a listener that exists, until `shutdown` is cancelled: then it accepts no more, lets requests finish for 4 seconds,
+/// cancels the workers, and returns within 8. Callers that are waited for in vain, for the rest of a head or the next bytes of a body, are
+/// cut off sooner.
 ///
 /// # Errors
 /// The listener is not one.
@@ -135,11 +135,10 @@ pub async fn serve_on(
     let connections = Connections::new(app, shutdown);
     connections.accept(listener).await;
 
-    let deadline = Instant::now();
-    connections.finish(deadline + REQUEST_GRACE).await;
+    connections.finish(Instant::now() + REQUEST_GRACE).await;
     stop_workers.cancel();
     let stopped = async { while running.join_next().await.is_some() {} };
-    if tokio::time::timeout_at(deadline + TOTAL_GRACE, stopped).await.is_err() {
+    if tokio::time::timeout(WORKER_GRACE, stopped).await.is_err() {
         tracing::warn!("a worker did not stop in time");
     }
     tracing::info!(function = name, "stopped");
@@ -177,7 +176,7 @@ impl Connections {
                 () = self.shutdown.cancelled() => return,
                 accepted = listener.accept() => accepted,
             };
-            let (stream, peer) = match accepted {
+            let accepted = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     if !is_of_the_connection(&error) {
@@ -188,16 +187,13 @@ impl Connections {
                     continue;
                 }
             };
-            // Answers are written whole; waiting to fill a packet only delays them. A socket that refuses works all the same.
-            let _ = stream.set_nodelay(true);
-            let app = self.app.clone();
-            let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
-                request.extensions_mut().insert(ConnectInfo(peer));
-                app.clone().call(request)
-            });
-            let connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
-            self.tasks
-                .spawn(drive(connection, self.shutdown.clone(), self.abort.clone()));
+            self.tasks.spawn(connection::serve(
+                accepted,
+                self.app.clone(),
+                http.clone(),
+                self.shutdown.clone(),
+                self.abort.clone(),
+            ));
         }
     }
 
@@ -208,34 +204,6 @@ impl Connections {
             tracing::warn!("requests were cut off because they did not finish in time");
         }
         self.abort.cancel();
-    }
-}
-
-/// Serves a connection to its end, which `shutdown` brings after the request it is at, and `abort` at once.
-async fn drive<I, S>(
-    connection: http1::UpgradeableConnection<I, S>,
-    shutdown: CancellationToken,
-    abort: CancellationToken,
-) where
-    I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
-    S: hyper::service::HttpService<Incoming>,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    S::ResBody: 'static,
-    <S::ResBody as hyper::body::Body>::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    let mut connection = std::pin::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = shutdown.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            tokio::select! {
-                ended = connection => ended,
-                () = abort.cancelled() => return,
-            }
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "connection ended");
     }
 }
 

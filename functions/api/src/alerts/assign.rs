@@ -10,7 +10,7 @@ use threatstream_domain::AlertAction;
 use threatstream_runtime::{Path, Principal, Problem};
 use utoipa::ToSchema;
 
-use super::step::{Body, analyst, name_of, remark, take};
+use super::step::{Body, author, name_of, remark, take};
 use crate::api::Api;
 use crate::openapi::schema;
 
@@ -18,7 +18,8 @@ use crate::openapi::schema;
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Assignment {
-    /// Who has it from now on, unless `assignee` says otherwise; the caller unless given.
+    /// Who gives it, and has it from now on unless `assignee` says otherwise; the caller unless given. With authentication only an admin
+    /// names another.
     analyst_id: Option<String>,
     /// Who has it from now on, when somebody gives it to another.
     assignee: Option<String>,
@@ -40,10 +41,10 @@ pub(crate) async fn assign_alert(
     headers: HeaderMap,
     Body(assignment): Body<Assignment>,
 ) -> Result<Response, Problem> {
-    let analyst = analyst(assignment.analyst_id, &principal)?;
+    let author = author(assignment.analyst_id, &principal)?;
     let assignee = match assignment.assignee {
         Some(name) => name_of("assignee", &name)?,
-        None => analyst.clone(),
+        None => author.name.clone(),
     };
     let notes = remark("notes", assignment.notes)?;
     take(
@@ -51,7 +52,7 @@ pub(crate) async fn assign_alert(
         &headers,
         &id,
         &AlertAction::Assign(assignee),
-        &analyst,
+        &author,
         notes.as_deref(),
     )
     .await

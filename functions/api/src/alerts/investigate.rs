@@ -8,7 +8,7 @@ use http::HeaderMap;
 use threatstream_domain::AlertAction;
 use threatstream_runtime::{Path, Principal, Problem};
 
-use super::step::{Body, Step, analyst, remark, take};
+use super::step::{Body, Step, author, remark, take};
 use crate::api::Api;
 use crate::openapi::schema;
 
@@ -26,14 +26,14 @@ pub(crate) async fn investigate_alert(
     headers: HeaderMap,
     Body(step): Body<Step>,
 ) -> Result<Response, Problem> {
-    let analyst = analyst(step.analyst_id, &principal)?;
+    let author = author(step.analyst_id, &principal)?;
     let notes = remark("notes", step.notes)?;
     take(
         &api,
         &headers,
         &id,
         &AlertAction::Investigate,
-        &analyst,
+        &author,
         notes.as_deref(),
     )
     .await

@@ -8,7 +8,7 @@ use http::HeaderMap;
 use threatstream_domain::AlertAction;
 use threatstream_runtime::{Path, Principal, Problem};
 
-use super::step::{Body, Step, analyst, not_allowed, remark, take};
+use super::step::{Body, Step, author, not_allowed, remark, take};
 use crate::api::Api;
 use crate::openapi::schema;
 
@@ -26,8 +26,8 @@ pub(crate) async fn note_alert(
     headers: HeaderMap,
     Body(step): Body<Step>,
 ) -> Result<Response, Problem> {
-    let analyst = analyst(step.analyst_id, &principal)?;
+    let author = author(step.analyst_id, &principal)?;
     let notes =
         remark("notes", step.notes)?.ok_or_else(|| not_allowed().field("notes", "expected the text of the note"))?;
-    take(&api, &headers, &id, &AlertAction::Note, &analyst, Some(&notes)).await
+    take(&api, &headers, &id, &AlertAction::Note, &author, Some(&notes)).await
 }

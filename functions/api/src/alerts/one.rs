@@ -13,7 +13,7 @@ use crate::openapi::schema;
 
 /// One alert
 ///
-/// The `ETag` is the version that `If-Match` takes.
+/// The `ETag` is the version that `If-Match` takes. It is weak: analysts' changes count, threats that join do not.
 #[utoipa::path(
     get, path = "/api/alerts/{id}", tag = "alerts",
     params(("id" = String, Path, description = "The alert's id", example = "ALT-0123456789abcdef0123")),

@@ -10,7 +10,7 @@ use threatstream_domain::{AlertAction, AlertStatus};
 use threatstream_runtime::{Path, Principal, Problem};
 use utoipa::ToSchema;
 
-use super::step::{Body, analyst, remark, take};
+use super::step::{Body, author, remark, take};
 use crate::api::Api;
 use crate::openapi::schema;
 
@@ -18,7 +18,7 @@ use crate::openapi::schema;
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Resolution {
-    /// Who closes it; the caller's own name unless given.
+    /// Who closes it; the caller unless given. With authentication only an admin names another.
     analyst_id: Option<String>,
     /// `RESOLVED` or `FALSE_POSITIVE`; any other text is the closing note of an alert that is resolved.
     resolution: Option<String>,
@@ -40,7 +40,7 @@ pub(crate) async fn resolve_alert(
     headers: HeaderMap,
     Body(resolution): Body<Resolution>,
 ) -> Result<Response, Problem> {
-    let analyst = analyst(resolution.analyst_id, &principal)?;
+    let author = author(resolution.analyst_id, &principal)?;
     let notes = remark("notes", resolution.notes)?;
     let (status, closing) = outcome(remark("resolution", resolution.resolution)?.as_deref());
     let notes = match (closing, notes) {
@@ -52,7 +52,7 @@ pub(crate) async fn resolve_alert(
         &headers,
         &id,
         &AlertAction::Resolve(status),
-        &analyst,
+        &author,
         notes.as_deref(),
     )
     .await

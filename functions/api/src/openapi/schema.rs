@@ -14,7 +14,7 @@ pub(crate) use names::*;
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 pub(crate) struct IfMatch {
-    /// The alert's `version`, or its `ETag`: the change is refused (412) when somebody was faster.
+    /// The alert's `version`, or its `ETag` (`"3"` and `W/"3"` say the same): the change is refused (412) when somebody was faster.
     #[param(rename = "If-Match", example = "\"3\"")]
     if_match: Option<String>,
 }
@@ -207,6 +207,7 @@ pub(crate) struct ThreatStats {
 pub(crate) struct Note {
     analyst_id: String,
     at: Time,
+    /// At most 4 KiB.
     text: String,
 }
 
@@ -217,6 +218,8 @@ pub(crate) struct TimelineEntry {
     by: String,
     #[schema(example = "acknowledged")]
     action: String,
+    /// How the remark begins; all of it is among the notes.
+    #[schema(max_length = 200)]
     notes: Option<String>,
 }
 
@@ -257,7 +260,11 @@ pub(crate) struct Alert {
     resolved_by: Option<String>,
     /// `RESOLVED` or `FALSE_POSITIVE`, once closed.
     resolution: Option<AlertStatus>,
+    /// Oldest first. With the timeline at most 256 KiB of text; once that is full, steps that bring a note are refused (409).
+    #[schema(max_items = 500)]
     notes: Vec<Note>,
+    /// Oldest first.
+    #[schema(max_items = 500)]
     timeline: Vec<TimelineEntry>,
     /// Changes by analysts so far.
     version: u64,
@@ -323,7 +330,7 @@ pub(crate) struct MatchLedger {
 #[derive(ToSchema)]
 pub(crate) struct JudgeLedger {
     matches: u64,
-    /// Completed a threat.
+    /// Completed at least one threat; a match can complete two.
     stored: u64,
     /// Went into a window without completing it.
     counted: u64,

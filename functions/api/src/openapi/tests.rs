@@ -197,3 +197,49 @@ fn every_reference_leads_somewhere_and_every_route_can_fail() {
         json!(["INFO", "LOW", "MEDIUM", "HIGH", "CRITICAL"])
     );
 }
+
+#[test]
+fn a_pushed_task_and_an_order_are_as_their_functions_take_them() {
+    let document = document();
+    let body = |path: &str| {
+        let name =
+            document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]["$ref"].clone();
+        let name = name.as_str().unwrap_or_else(|| panic!("{path} takes no body"));
+        document.pointer(name.trim_start_matches('#')).unwrap().clone()
+    };
+    let task = &document["paths"]["/tasks/respond"]["post"];
+    assert_eq!(body("/tasks/respond")["required"], json!(["id", "payload"]));
+    assert!(
+        task["responses"]["204"].is_object() && task["responses"]["200"].is_null(),
+        "{task}"
+    );
+    assert_eq!(body("/api/simulation/start")["required"], json!(["attack_vector"]));
+    assert_eq!(
+        document["paths"]["/api/simulation/start"]["post"]["requestBody"]["required"],
+        true
+    );
+}
+
+#[test]
+fn a_match_that_completes_two_threats_is_counted_once() {
+    let stored = &document()["components"]["schemas"]["JudgeLedger"]["properties"]["stored"];
+    let text = stored["description"].as_str().unwrap();
+    assert!(text.contains("at least one"), "{text}");
+}
+
+#[test]
+fn every_operation_is_listed_once() {
+    let routes = documented();
+    let document = document();
+    let operations: usize = document["paths"]
+        .as_object()
+        .unwrap()
+        .values()
+        .map(|item| item.as_object().unwrap().len())
+        .sum();
+    assert_eq!(routes.len(), operations);
+    for (method, path) in routes {
+        let item = &document["paths"][&path];
+        assert!(item[method.as_str().to_lowercase()].is_object(), "{method} {path}");
+    }
+}

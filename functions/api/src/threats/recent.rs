@@ -93,7 +93,8 @@ impl Recent {
         Ok(ThreatQuery {
             severity: self.severity,
             threat_type: self.threat_type,
-            source_ip: self.source_ip.map(|ip| ip.to_string()),
+            // Threats have an IPv4 address as such, however it was written.
+            source_ip: self.source_ip.map(|ip| ip.to_canonical().to_string()),
             technique,
             since: self.since,
             until: self.until,

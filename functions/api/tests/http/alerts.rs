@@ -153,7 +153,10 @@ async fn notes_end_where_they_would_cost_everybody() {
         assert!(taken < 100, "notes are without bounds");
     };
     assert!(taken > 50, "{taken}");
-    assert_eq!((refused.status.as_u16(), refused.fields()), (409, vec!["notes".to_owned()]));
+    assert_eq!(
+        (refused.status.as_u16(), refused.fields()),
+        (409, vec!["notes".to_owned()])
+    );
     let detail = refused.json()["detail"].as_str().unwrap().to_owned();
     assert!(detail.contains("notes are full"), "{detail}");
     let full = world.get(&format!("/api/alerts/{id}")).await;
@@ -175,10 +178,15 @@ async fn a_note_is_stored_once() {
     let world = World::new();
     world.plant(Vec::new(), vec![alert(1)]).await;
     let note = "n".repeat(4096);
-    let answer = step(&world, &alert(1).id, "acknowledge", json!({ "notes": note })).await.json();
+    let answer = step(&world, &alert(1).id, "acknowledge", json!({ "notes": note }))
+        .await
+        .json();
     assert_eq!(answer["notes"][0]["text"], note.as_str());
     let cut = answer["timeline"][0]["notes"].as_str().unwrap();
-    assert!(cut.len() <= 200 && cut.starts_with("nnn") && cut.ends_with('…'), "{cut}");
+    assert!(
+        cut.len() <= 200 && cut.starts_with("nnn") && cut.ends_with('…'),
+        "{cut}"
+    );
 }
 
 async fn step_as(world: &World, caller: &str, name: &str, body: Value) -> Answer {
@@ -201,14 +209,18 @@ async fn with_authentication_nobody_signs_as_another() {
             "{name}"
         );
     }
-    let own = step_as(&world, "ana", "acknowledge", json!({"analyst_id": " ana "})).await.json();
+    let own = step_as(&world, "ana", "acknowledge", json!({"analyst_id": " ana "}))
+        .await
+        .json();
     assert_eq!((&own["acknowledged_by"], &own["version"]), (&json!("ana"), &json!(1)));
     let given = step_as(&world, "ana", "assign", json!({"assignee": "bo"})).await.json();
     assert_eq!(
         (&given["assigned_to"], &given["timeline"][1]["by"]),
         (&json!("bo"), &json!("ana"))
     );
-    let for_another = step_as(&world, "root", "resolve", json!({"analyst_id": "bo"})).await.json();
+    let for_another = step_as(&world, "root", "resolve", json!({"analyst_id": "bo"}))
+        .await
+        .json();
     assert_eq!(for_another["resolved_by"], "bo");
 }
 

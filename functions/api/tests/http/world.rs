@@ -85,19 +85,16 @@ impl World {
             .map(|(name, role)| format!("{name}:{role}:{}", hash_token(name)))
             .collect();
         let tokens = Tokens::parse(&lines.join("\n")).unwrap();
-        Self::serving(Config::default(), good_rules(), AuthMode::Token(tokens), |options| options)
+        Self::serving(Config::default(), good_rules(), AuthMode::Token(tokens), |options| {
+            options
+        })
     }
 
     pub(crate) fn with(config: Config, rules: RulesProbe, options: impl FnOnce(Options) -> Options) -> Self {
         Self::serving(config, rules, AuthMode::Open, options)
     }
 
-    fn serving(
-        config: Config,
-        rules: RulesProbe,
-        auth: AuthMode,
-        options: impl FnOnce(Options) -> Options,
-    ) -> Self {
+    fn serving(config: Config, rules: RulesProbe, auth: AuthMode, options: impl FnOnce(Options) -> Options) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::fixed(now());
         let mut chosen = options(Options::new(folder.path()));

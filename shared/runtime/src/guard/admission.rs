@@ -133,7 +133,10 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 /// Only where sockets live: elsewhere the header would be a way around the rate limit.
 pub(super) fn opens_socket(request: &Request) -> bool {
     let lists = |name: &HeaderName, token: &str| {
-        let mut tokens = text(request.headers(), name).unwrap_or_default().split(',').map(str::trim);
+        let mut tokens = text(request.headers(), name)
+            .unwrap_or_default()
+            .split(',')
+            .map(str::trim);
         tokens.any(|listed| listed.eq_ignore_ascii_case(token))
     };
     *request.method() == Method::GET

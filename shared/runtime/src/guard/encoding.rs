@@ -166,9 +166,18 @@ mod tests {
                     assert_eq!(cut, Err(400), "{end} bytes in pieces of {piece}");
                 }
             }
-            for tail in [&b"x"[..], b"\0\0\0\0", b"some lines that were not packed\n", &[0x1f, 0x8b]] {
+            for tail in [
+                &b"x"[..],
+                b"\0\0\0\0",
+                b"some lines that were not packed\n",
+                &[0x1f, 0x8b],
+            ] {
                 let tailed = [&both[..], tail].concat();
-                assert_eq!(read(&tailed, piece, 1000).await, Err(400), "{tail:?} in pieces of {piece}");
+                assert_eq!(
+                    read(&tailed, piece, 1000).await,
+                    Err(400),
+                    "{tail:?} in pieces of {piece}"
+                );
             }
         }
     }

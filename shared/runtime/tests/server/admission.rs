@@ -230,6 +230,26 @@ async fn each_principal_has_a_rate_and_ingest_has_none() {
         server.send(as_role("GET", "/who", "guessed")).await.problem(status);
     }
 
+    // Sockets are counted elsewhere; what only looks like one is not let off.
+    let socket = |method: &str, path: &str| {
+        as_role(method, path, "analyst")
+            .header("connection", "keep-alive, Upgrade")
+            .header("upgrade", "websocket")
+    };
+    for _ in 0..10 {
+        assert_eq!(server.send(socket("GET", "/ws/live")).await.status, 200);
+    }
+    for (request, status) in [
+        (socket("GET", "/who"), 200),
+        (socket("POST", "/ws/live"), 200),
+        (as_role("GET", "/ws/live", "analyst"), 200),
+        (socket("GET", "/who"), 429),
+        (as_role("GET", "/ws/live", "analyst"), 429),
+        (socket("GET", "/ws/live"), 200),
+    ] {
+        assert_eq!(server.send(request).await.status, status);
+    }
+
     let open = ServeConfig {
         rate_limit_requests: 1,
         ..ServeConfig::local()

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::support::{Client, Server};
 use axum::Router;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::ws::{WebSocket, WebSocketUpgrade};
 use axum::routing::{get, post};
 use bytes::Bytes;
@@ -16,6 +17,7 @@ use futures_util::{SinkExt, StreamExt};
 use http::{Request, StatusCode};
 use hyper::body::Frame;
 use serde::Deserialize;
+use threatstream_runtime::extract::body_problem;
 use threatstream_runtime::{Function, Json, Path, Query, RequestId, ServeConfig, ingest_limit};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -24,6 +26,12 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 #[serde(deny_unknown_fields)]
 struct Listing {
     limit: Option<u16>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Strict {
+    a: Option<u8>,
 }
 
 async fn panics() -> String {
@@ -62,8 +70,34 @@ fn function() -> Function {
             "/ws/echo",
             get(async |upgrade: WebSocketUpgrade| upgrade.on_upgrade(echo)),
         )
-        .route("/large", get(async || "large ".repeat(1000)));
-    Function::new("test", router).ingest("/ingest")
+        .route("/large", get(async || "large ".repeat(1000)))
+        .route(
+            "/strict",
+            post(async |Json(Strict { a }): Json<Strict>| format!("{a:?}")),
+        )
+        .route(
+            "/read",
+            post(async |body: Result<Bytes, BytesRejection>| match body {
+                Ok(body) => Ok(body),
+                Err(rejection) => Err(body_problem(&rejection)),
+            }),
+        )
+        .route("/api/plain", get(async || Json("plain")).post(async || Json("changed")))
+        .route(
+            "/api/kept",
+            get(async || ([("cache-control", "max-age=60")], Json("kept"))),
+        )
+        .route("/api/text", get(async || "text"))
+        .route(
+            "/api/list",
+            get(async |Query(Listing { limit }): Query<Listing>| format!("{limit:?}"))
+                .post(async |Query(Listing { limit }): Query<Listing>| format!("{limit:?}")),
+        )
+        .route("/api/ingest", post(async || "taken"));
+    Function::new("test", router)
+        .ingest("/ingest")
+        .ingest("/api/ingest")
+        .queries("/api/list")
 }
 
 async fn echo(mut socket: WebSocket) {
@@ -109,10 +143,11 @@ async fn every_error_is_a_problem() {
         .post(Request::post("/json").header("content-type", "text/plain"), "{}")
         .await
         .problem(415);
-    server
+    let answer = server
         .post(Request::post("/bytes").header("content-encoding", "br"), "x")
-        .await
-        .problem(415);
+        .await;
+    assert_eq!(answer.problem(415)["errors"][0]["field"], "content-encoding");
+    assert_eq!(answer.header("accept-encoding"), "gzip");
     server
         .post(Request::post("/bytes").header("content-encoding", "gzip"), "not gzip")
         .await
@@ -125,6 +160,74 @@ async fn every_error_is_a_problem() {
     );
     server.post(json(), &b"\"\xff\""[..]).await.problem(400);
     assert_eq!(server.post(json(), "{\"a\": 1}").await.json()["a"], 1);
+    let strict = || Request::post("/strict").header("content-type", "application/json");
+    assert_eq!(server.post(strict(), " {\"a\": 1}").await.body, "Some(1)");
+    for body in ["[]", "[1]", "{", "7"] {
+        let problem = server.post(strict(), body).await.problem(400);
+        assert_eq!(problem["errors"][0]["field"], "body", "{problem}");
+        assert!(!problem.to_string().contains("truct"), "{problem}");
+    }
+}
+
+#[tokio::test]
+async fn a_gzip_body_is_read_to_its_last_member_or_refused() {
+    let server = server().await;
+    let both = [gzip(b"first\n"), gzip(b"second\n")].concat();
+    for encoding in ["gzip", "GZIP", "x-gzip"] {
+        let request = || Request::post("/read").header("content-encoding", encoding);
+        assert_eq!(server.post(request(), both.clone()).await.body, "first\nsecond\n");
+        for broken in [&both[..both.len() - 1], &[&both[..], b"third\n"].concat()] {
+            let problem = server.post(request(), broken.to_vec()).await.problem(400);
+            assert_eq!(problem["errors"][0]["field"], "body");
+            let message = problem["errors"][0]["message"].as_str().unwrap();
+            assert!(message.contains("gzip"), "{problem}");
+        }
+    }
+    let plain = Request::post("/read").header("content-encoding", "identity");
+    assert_eq!(server.post(plain, "as it is").await.body, "as it is");
+    let empty = Request::post("/read").header("content-encoding", "gzip");
+    assert_eq!(server.post(empty, "").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_query_that_nobody_reads_is_refused() {
+    let server = server().await;
+    for (method, path, status) in [
+        ("GET", "/api/plain", 200),
+        ("GET", "/api/plain?", 200),
+        ("GET", "/api/plain?x=1", 400),
+        ("HEAD", "/api/plain?x=1", 400),
+        ("POST", "/api/plain", 200),
+        ("POST", "/api/plain?x=1", 400),
+        ("GET", "/api/list?limit=1", 200),
+        ("GET", "/api/list?x=1", 400),
+        ("POST", "/api/list?limit=1", 200),
+        ("POST", "/api/list?x=1", 400),
+        ("POST", "/api/ingest?format=auto", 200),
+        ("GET", "/api/none?x=1", 404),
+        ("GET", "/large?x=1", 200),
+    ] {
+        let answer = server.send(Request::builder().method(method).uri(path)).await;
+        assert_eq!(answer.status.as_u16(), status, "{method} {path}");
+        if status == 400 && method != "HEAD" {
+            assert_eq!(answer.problem(400)["errors"][0]["field"], "x", "{method} {path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_the_api_says_is_kept_by_no_cache() {
+    let server = server().await;
+    for (path, expected) in [
+        ("/api/plain", "no-store"),
+        ("/api/none", "no-store"),
+        ("/api/plain?x=1", "no-store"),
+        ("/api/kept", "max-age=60"),
+        ("/api/text", ""),
+        ("/large", ""),
+    ] {
+        assert_eq!(server.get(path).await.header("cache-control"), expected, "{path}");
+    }
 }
 
 #[tokio::test]
@@ -147,6 +250,12 @@ async fn more_than_may_be_in_flight_are_told_to_come_again() {
     let server = Server::start(function(), config).await;
     server.get("/id").await.problem(503);
     assert_eq!(server.get("/healthz").await.status, 200);
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
 }
 
 /// A body without a length: it is sent in chunks.
@@ -172,11 +281,6 @@ impl hyper::body::Body for Chunks {
 async fn bodies_are_limited_however_they_come() {
     const MIB: usize = 1024 * 1024;
     let server = server().await;
-    let gzip = |bytes: &[u8]| {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-        encoder.write_all(bytes).unwrap();
-        encoder.finish().unwrap()
-    };
     for (path, limit) in [("/bytes", MIB), ("/ingest", 10 * MIB), ("/marked", 10 * MIB)] {
         let (fits, over) = (vec![b'a'; limit], vec![b'a'; limit + MIB]);
         let length = limit.to_string();
@@ -266,14 +370,21 @@ async fn requests_are_counted_by_route_and_not_by_what_callers_invent() {
         .send(Request::builder().method("INVENTED").uri("/items/8"))
         .await
         .problem(405);
+    let openmetrics = "application/openmetrics-text; version=1.0.0";
+    let answer = server
+        .send(Request::get("/metrics").header("accept", openmetrics))
+        .await;
+    assert!(answer.header("content-type").starts_with(openmetrics), "{answer:?}");
+    assert!(answer.body.ends_with(b"# EOF\n"));
     let answer = server.get("/metrics").await;
     assert!(
-        answer
-            .header("content-type")
-            .starts_with("application/openmetrics-text")
+        answer.header("content-type").starts_with("text/plain; version=0.0.4"),
+        "{answer:?}"
     );
+    assert!(!answer.body.ends_with(b"# EOF\n"));
     let text = String::from_utf8(answer.body.to_vec()).unwrap();
     for line in [
+        "# TYPE http_requests_total counter",
         "http_requests_total{route=\"/items/{number}\",method=\"GET\",status=\"200\"}",
         "http_requests_total{route=\"unmatched\",method=\"GET\",status=\"404\"}",
         "http_requests_total{route=\"/items/{number}\",method=\"other\",status=\"405\"}",

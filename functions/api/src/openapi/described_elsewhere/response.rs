@@ -51,6 +51,24 @@ struct Executions {
     next_cursor: Option<String>,
 }
 
+/// A task as its queue knows it.
+#[derive(ToSchema)]
+struct PushedTask {
+    /// The queue's id of it.
+    id: String,
+    payload: TaskPayload,
+}
+
+/// What to work on: either a threat or an execution.
+#[derive(ToSchema)]
+struct TaskPayload {
+    /// Run what answers this threat.
+    #[schema(example = "THR-0123456789abcdef0123")]
+    threat_id: Option<String>,
+    /// Go on with this execution.
+    execution_id: Option<String>,
+}
+
 /// What is blocked now.
 #[derive(ToSchema)]
 struct Blocklist {
@@ -135,7 +153,11 @@ fn decline_execution() {}
 fn roll_back_execution() {}
 
 /// Take a task that a queue pushes
-#[utoipa::path(post, path = "/tasks/respond", tag = "response", responses((status = 200, description = "It is done")))]
+///
+/// Any other answer makes the queue push it again.
+#[utoipa::path(
+    post, path = "/tasks/respond", tag = "response", request_body = PushedTask, responses((status = 204, description = "It is done"))
+)]
 fn task_respond() {}
 
 /// What is blocked now

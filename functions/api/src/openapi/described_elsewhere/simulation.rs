@@ -6,12 +6,12 @@ use utoipa::ToSchema;
 
 use crate::openapi::schema;
 
-/// A simulation to start. What is not named is `BRUTE_FORCE`, 60 seconds, `MEDIUM`, 20 events a second.
+/// A simulation to start. What is not named is 60 seconds, `MEDIUM`, 20 events a second.
 #[derive(ToSchema)]
 struct SimulationOrder {
     /// A name of `/api/simulation/scenarios`.
     #[schema(example = "BRUTE_FORCE")]
-    attack_vector: Option<String>,
+    attack_vector: String,
     #[schema(minimum = 10, maximum = 300)]
     duration_seconds: Option<u32>,
     intensity: Option<schema::Intensity>,
@@ -52,7 +52,7 @@ fn simulation_state() {}
 
 /// Start a simulation
 #[utoipa::path(
-    post, path = "/api/simulation/start", tag = "simulation", request_body = Option<SimulationOrder>,
+    post, path = "/api/simulation/start", tag = "simulation", request_body = SimulationOrder,
     responses((status = 202, description = "It runs", body = schema::SimulationState))
 )]
 fn start_simulation() {}
