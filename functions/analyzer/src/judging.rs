@@ -18,7 +18,7 @@ use threatstream_runtime::metrics::prometheus_client::metrics::counter::Counter;
 use threatstream_runtime::{CancellationToken, metrics};
 use tokio::task::JoinSet;
 
-use crate::{Dependencies, LEASE, LEASE_ROUND, StageError, batch, matching::dead_letter, pause, publish};
+use crate::{Dependencies, LEASE, LEASE_ROUND, StageError, batch, examined::dead_letter, pause, publish};
 
 /// About how much is read at once.
 const BATCH_BYTES: usize = 2 << 20;

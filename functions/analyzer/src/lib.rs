@@ -12,6 +12,7 @@
 //! that makes it survive the death of the process at any moment.
 
 mod batch;
+mod examined;
 pub mod judging;
 pub mod matching;
 mod publish;

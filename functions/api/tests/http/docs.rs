@@ -51,9 +51,16 @@ async fn what_the_runtime_answers_is_as_described() {
         assert_eq!(names(&schema["properties"]), names(&answer.json()), "{path}");
     }
     let described = names(&document["paths"]["/metrics"]["get"]["responses"]["200"]["content"]);
-    let answer = world.get("/metrics").await;
-    let answered = answer.headers["content-type"].to_str().unwrap();
-    assert_eq!(Some(described[0].as_str()), answered.split(';').next());
+    for accepted in ["*/*", "text/plain", "application/openmetrics-text"] {
+        let request = Request::get("/metrics").header("accept", accepted);
+        let answer = world.send(request.body(axum::body::Body::empty()).unwrap()).await;
+        let answered = answer.headers["content-type"].to_str().unwrap();
+        let kind = answered.split(';').next().unwrap();
+        assert!(
+            described.iter().any(|described| described == kind),
+            "{accepted}: {kind}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::time::Instant;
 
 use threatstream_detection::decode::{self, Format};
 use threatstream_detection::judge::JudgeState;
@@ -22,7 +23,7 @@ pub(crate) struct Pipeline {
     state: JudgeState,
     /// How often a matched event was met before, by fingerprint and rule: files repeat lines, and each counts.
     met: HashMap<u128, u64>,
-    waiting: Vec<(Origin, String)>,
+    waiting: Vec<(Origin, String, Instant)>,
     read: u64,
     rejected: u64,
 }
@@ -67,7 +68,7 @@ impl Pipeline {
             Some(raw) if matches!(self.format, Format::Auto | Format::Native) && is_refused(&raw) => self.rejected += 1,
             Some(raw) => {
                 self.read += 1;
-                self.waiting.push((event.origin, raw));
+                self.waiting.push((event.origin, raw, Instant::now()));
             }
             None => self.rejected += 1,
         }
@@ -82,14 +83,15 @@ impl Pipeline {
     pub(crate) fn finish(&mut self) -> Vec<Finding> {
         let waiting = std::mem::replace(&mut self.waiting, Vec::with_capacity(BATCH));
         let mut findings = Vec::new();
-        for ((origin, _), matches) in waiting.iter().zip(self.examine(&waiting)) {
+        for ((origin, _, read_at), matches) in waiting.iter().zip(self.examine(&waiting)) {
             for mut found in matches {
                 self.tell_apart(&mut found);
                 // One by one, so that a threat is known by the event that completed it.
                 let (_, judged) = self.state.judge(&[found], &HashMap::new(), self.now, usize::MAX);
                 let stored = judged.threats.into_iter().map(|(threat, _)| (threat, false));
                 let suppressed = judged.suppressed.into_iter().map(|(threat, _)| (threat, true));
-                for (threat, suppressed) in stored.chain(suppressed) {
+                for (mut threat, suppressed) in stored.chain(suppressed) {
+                    threat.processing_time_ms = read_at.elapsed().as_secs_f64() * 1000.0;
                     findings.push(Finding {
                         threat,
                         origin: origin.clone(),
@@ -103,7 +105,7 @@ impl Pipeline {
         findings
     }
 
-    fn examine(&self, events: &[(Origin, String)]) -> Vec<Vec<Match>> {
+    fn examine(&self, events: &[(Origin, String, Instant)]) -> Vec<Vec<Match>> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let chunk = events.len().div_ceil(cores).max(1);
         std::thread::scope(|scope| {
@@ -112,7 +114,7 @@ impl Pipeline {
                 .map(|part| {
                     scope.spawn(|| {
                         part.iter()
-                            .map(|(origin, raw)| self.examine_one(origin, raw))
+                            .map(|(origin, raw, _)| self.examine_one(origin, raw))
                             .collect::<Vec<_>>()
                     })
                 })

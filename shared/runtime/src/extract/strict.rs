@@ -21,7 +21,7 @@ struct Below<V> {
     is_struct: bool,
 }
 
-const fn any<V>(inner: V) -> Below<V> {
+const fn value<V>(inner: V) -> Below<V> {
     Below {
         inner,
         is_struct: false,
@@ -44,37 +44,37 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
     type Error = D::Error;
 
     forward! {
-        deserialize_any() any;
-        deserialize_bool() any;
-        deserialize_i8() any;
-        deserialize_i16() any;
-        deserialize_i32() any;
-        deserialize_i64() any;
-        deserialize_i128() any;
-        deserialize_u8() any;
-        deserialize_u16() any;
-        deserialize_u32() any;
-        deserialize_u64() any;
-        deserialize_u128() any;
-        deserialize_f32() any;
-        deserialize_f64() any;
-        deserialize_char() any;
-        deserialize_str() any;
-        deserialize_string() any;
-        deserialize_bytes() any;
-        deserialize_byte_buf() any;
-        deserialize_option() any;
-        deserialize_unit() any;
-        deserialize_unit_struct(name: &'static str) any;
-        deserialize_newtype_struct(name: &'static str) any;
-        deserialize_seq() any;
-        deserialize_tuple(len: usize) any;
-        deserialize_tuple_struct(name: &'static str, len: usize) any;
-        deserialize_map() any;
+        deserialize_any() value;
+        deserialize_bool() value;
+        deserialize_i8() value;
+        deserialize_i16() value;
+        deserialize_i32() value;
+        deserialize_i64() value;
+        deserialize_i128() value;
+        deserialize_u8() value;
+        deserialize_u16() value;
+        deserialize_u32() value;
+        deserialize_u64() value;
+        deserialize_u128() value;
+        deserialize_f32() value;
+        deserialize_f64() value;
+        deserialize_char() value;
+        deserialize_str() value;
+        deserialize_string() value;
+        deserialize_bytes() value;
+        deserialize_byte_buf() value;
+        deserialize_option() value;
+        deserialize_unit() value;
+        deserialize_unit_struct(name: &'static str) value;
+        deserialize_newtype_struct(name: &'static str) value;
+        deserialize_seq() value;
+        deserialize_tuple(len: usize) value;
+        deserialize_tuple_struct(name: &'static str, len: usize) value;
+        deserialize_map() value;
         deserialize_struct(name: &'static str, names: &'static [&'static str]) fields;
-        deserialize_enum(name: &'static str, variants: &'static [&'static str]) any;
-        deserialize_identifier() any;
-        deserialize_ignored_any() any;
+        deserialize_enum(name: &'static str, variants: &'static [&'static str]) value;
+        deserialize_identifier() value;
+        deserialize_ignored_any() value;
     }
 
     fn is_human_readable(&self) -> bool {
@@ -214,7 +214,7 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Strict<A> {
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, A::Error> {
-        self.0.tuple_variant(len, any(visitor))
+        self.0.tuple_variant(len, value(visitor))
     }
 
     fn struct_variant<V: Visitor<'de>>(self, names: &'static [&'static str], visitor: V) -> Result<V::Value, A::Error> {

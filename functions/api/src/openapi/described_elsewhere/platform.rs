@@ -76,7 +76,10 @@ fn readyz() {}
 /// What is measured, for Prometheus
 #[utoipa::path(
     get, path = "/metrics", tag = "platform",
-    responses((status = 200, description = "OpenMetrics text", body = String, content_type = "application/openmetrics-text"))
+    responses((
+        status = 200, description = "The text format of Prometheus, or OpenMetrics where it is accepted",
+        content((String = "text/plain"), (String = "application/openmetrics-text"))
+    ))
 )]
 fn metrics() {}
 
