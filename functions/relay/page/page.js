@@ -226,7 +226,9 @@
     if (!alert) return;
     const acted = document.activeElement;
     buttons.forEach((button) => { button.disabled = true; });
-    const body = { analyst_id: byId('analyst').value.trim() || 'analyst', ...(resolution ? { resolution } : {}) };
+    // With a token the api knows who acts, and takes nobody else's name.
+    const who = sessionStorage.getItem('threatstream-token') ? {} : { analyst_id: byId('analyst').value.trim() || 'analyst' };
+    const body = { ...who, ...(resolution ? { resolution } : {}) };
     // The version that was looked at: what a colleague did meanwhile is not overwritten.
     const done = await post(`alerts/${encodeURIComponent(alert.id)}/${action}`, body, 'alerts-error', Number.isFinite(alert.version) ? { 'if-match': `"${alert.version}"` } : {});
     buttons.forEach((button) => { button.disabled = false; });
