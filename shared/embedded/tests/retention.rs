@@ -148,7 +148,7 @@ async fn at_the_cap_worked_records_make_room_and_others_do_not() {
     assert!(low(&embedded, RAW).await > 5);
 }
 
-fn is_full(appended: Result<(), BackendError>) -> bool {
+fn is_full(appended: &Result<(), BackendError>) -> bool {
     matches!(appended, Err(BackendError::Full { .. }))
 }
 
@@ -160,7 +160,7 @@ async fn a_full_log_of_which_nothing_is_worked_yet_is_worked_off() {
         ..options(&folder)
     })
     .unwrap();
-    assert!(is_full(append(&embedded, RAW, 100).await));
+    assert!(is_full(&append(&embedded, RAW, 100).await));
     let high = embedded.watermarks(RAW).await.unwrap()[0].high;
     // What the analyzer writes before its checkpoint may move. It is more than the cap.
     append_as(&embedded, MATCHES, 30, 1000, Durability::Redoable)
@@ -174,7 +174,7 @@ async fn a_full_log_of_which_nothing_is_worked_yet_is_worked_off() {
         .unwrap();
     assert_eq!((low(&embedded, RAW).await, low(&embedded, MATCHES).await), (0, 0));
     assert!(
-        is_full(append(&embedded, RAW, 1).await),
+        is_full(&append(&embedded, RAW, 1).await),
         "the reserve is not for what is promised"
     );
 
@@ -192,9 +192,9 @@ async fn the_reserve_has_an_end_and_publishing_goes_on_beyond_it() {
         ..options(&folder)
     })
     .unwrap();
-    assert!(is_full(append(&embedded, RAW, 100).await));
+    assert!(is_full(&append(&embedded, RAW, 100).await));
     assert!(is_full(
-        append_as(&embedded, MATCHES, 100, MEBIBYTE, Durability::Redoable).await
+        &append_as(&embedded, MATCHES, 100, MEBIBYTE, Durability::Redoable).await
     ));
     let matches = embedded.watermarks(MATCHES).await.unwrap()[0].high;
     assert!((60..=64).contains(&matches), "{matches} MiB in a reserve of 64 MiB");
@@ -222,7 +222,7 @@ async fn a_cap_below_what_is_there_does_not_stop_the_analyzer() {
         ..options(&folder)
     })
     .unwrap();
-    assert!(is_full(append(&embedded, RAW, 1).await));
+    assert!(is_full(&append(&embedded, RAW, 1).await));
     append_as(&embedded, MATCHES, 1, 1000, Durability::Redoable)
         .await
         .unwrap();
