@@ -208,7 +208,13 @@ impl Inner {
         // Who waits for more is told that none will come.
         self.tail.close();
         self.signals.all();
-        drop(self.lock.lock().take());
+        // Unlocked and not only closed: a child process that is just being started holds the file open for a moment, and the lock
+        // with it.
+        if let Some(file) = self.lock.lock().take()
+            && let Err(error) = file.unlock()
+        {
+            tracing::warn!(%error, "the folder's lock goes with the process");
+        }
     }
 }
 
