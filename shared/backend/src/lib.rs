@@ -16,14 +16,19 @@ pub mod views;
 use std::sync::Arc;
 
 pub use error::{BackendError, CommitError};
-pub use log::{Durability, EventLog, LogReader, LoggedRecord, PartitionRecords, Position, Record, Topics, Watermarks};
+pub use log::{
+    Broker, ClusterInfo, Durability, EventLog, LogReader, LoggedRecord, PartitionInfo, PartitionRecords, Position,
+    Record, TopicInfo, Topics, Watermarks,
+};
 pub use partition::partition_of;
 pub use store::{
     AlertQuery, AlertWrite, Alerts, Analytics, Checkpoint, Commit, Effect, ExecutionQuery, Feed, FeedCursor,
     FeedReader, FeedRecord, FeedStart, Leases, NewThreat, Page, PartitionId, Responses, SavedState, Settings,
     Simulations, StateChange, Store, ThreatChange, ThreatQuery, ThreatStats, Threats, Totals, threat_update,
 };
-pub use tasks::{DeadTask, Delivery, Failed, QueueDepth, RESPOND_QUEUE, RetryPolicy, Task, TaskQueue};
+pub use tasks::{
+    DRAIN_QUEUE, DeadTask, Delivery, Failed, QueueDepth, RESPOND_QUEUE, RetryPolicy, SIMULATE_QUEUE, Task, TaskQueue,
+};
 
 /// One of each, as a function is given them.
 #[derive(Clone)]

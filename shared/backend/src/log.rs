@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use serde::Serialize;
 use threatstream_domain::{Envelope, MARK_HEADER, Timestamp};
 
 use crate::BackendError;
@@ -127,6 +128,58 @@ pub struct PartitionRecords {
     pub watermarks: Watermarks,
 }
 
+/// A server of the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Broker {
+    /// Its number.
+    pub id: i32,
+    /// Where it answers.
+    pub host: String,
+    /// The port there.
+    pub port: u16,
+}
+
+/// How a partition fares.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PartitionInfo {
+    /// Which partition.
+    pub partition: u32,
+    /// The broker that leads it; null: none does, and nothing can be appended.
+    pub leader: Option<i32>,
+    /// How many brokers keep it.
+    pub replicas: u32,
+    /// How many of those are up to date.
+    pub in_sync: u32,
+    /// The first offset still there.
+    pub low: u64,
+    /// The offset that the next record will get.
+    pub high: u64,
+    /// How far the consumer group says it is; null: it has not said.
+    pub committed: Option<u64>,
+}
+
+/// A topic and its partitions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TopicInfo {
+    /// Its name.
+    pub name: String,
+    /// In order.
+    pub partitions: Vec<PartitionInfo>,
+}
+
+/// What a log says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ClusterInfo {
+    /// `embedded` or `kafka`.
+    pub kind: &'static str,
+    /// The cluster's id, where it has one.
+    pub cluster_id: Option<String>,
+    /// Its servers; none where the log is a file.
+    pub brokers: Vec<Broker>,
+    /// The topics asked for.
+    pub topics: Vec<TopicInfo>,
+}
+
 /// An append-only log.
 ///
 /// Records of one append that go to the same partition lie there in the given order. An append is durable as asked when it
@@ -150,6 +203,13 @@ pub trait EventLog: Send + Sync + 'static {
 
     /// Where each partition begins and ends, in the order of partitions, from one read.
     async fn watermarks(&self, topic: &str) -> Result<Vec<Watermarks>, BackendError>;
+
+    /// What the log says of itself and of these topics.
+    async fn cluster(&self, topics: &[String]) -> Result<ClusterInfo, BackendError>;
+
+    /// Tells the log which record comes next in each partition, for its own monitoring of consumers: the checkpoints decide, and
+    /// nothing reads this back to work by it. A log without such monitoring does nothing.
+    async fn report_progress(&self, topic: &str, next_offsets: &[(u32, u64)]) -> Result<(), BackendError>;
 
     /// Reaches the log for real.
     async fn check(&self) -> Result<(), BackendError>;

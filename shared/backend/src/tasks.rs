@@ -10,6 +10,10 @@ use crate::BackendError;
 
 /// Where threats wait for their playbooks.
 pub const RESPOND_QUEUE: &str = "respond";
+/// Where the analyzer is told that there is something to analyse, when nothing of it runs between requests.
+pub const DRAIN_QUEUE: &str = "drain";
+/// Where the slices of a simulation wait, when nothing of the simulator runs between requests.
+pub const SIMULATE_QUEUE: &str = "simulate";
 
 /// Something to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

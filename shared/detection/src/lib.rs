@@ -13,8 +13,10 @@ pub mod mitre;
 pub mod pack;
 mod recent;
 pub mod sigma;
+mod yaml;
 
 pub use event::{Event, Fields, LogSource, Value};
 pub use examine::{DeadLetter, Detector, Incoming, Opened};
 pub use found::{Counts, Match, ORIGINAL_BYTES, Observed, Verdict, Window};
 pub use recent::{REMEMBERED, Recent};
+pub use yaml::yaml_to_json;

@@ -1,6 +1,7 @@
 //! From YAML to a playbook that can run.
 
 use serde_json::{Map, Value};
+use threatstream_detection::yaml_to_json;
 
 use super::parameters::{ParameterError, kind};
 use super::{Playbook, Trigger};
@@ -39,15 +40,8 @@ pub(super) fn parse(yaml: &str) -> Result<Playbook, PlaybookError> {
     if yaml.len() > MAX_BYTES {
         return Err(PlaybookError::Yaml(format!("it is longer than {MAX_BYTES} bytes")));
     }
-    let options = serde_saphyr::options! {
-        budget: serde_saphyr::budget! { max_depth: 16, max_nodes: 5_000, max_documents: 1 },
-        with_snippet: false,
-        // `N` and `on` are texts.
-        strict_booleans: true,
-    };
     // By way of JSON, whose errors can be given the path of the field.
-    let value: Value = serde_saphyr::from_str_with_options(yaml, options)
-        .map_err(|error| PlaybookError::Yaml(one_line(&error.to_string())))?;
+    let value: Value = yaml_to_json(yaml).map_err(|error| PlaybookError::Yaml(one_line(&error)))?;
     let playbook: Playbook = serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
         PlaybookError::Field {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use threatstream_backend::{BackendError, Durability, EventLog, LogReader, Position, Record, Watermarks};
+use threatstream_backend::{BackendError, ClusterInfo, Durability, EventLog, LogReader, Position, Record, Watermarks};
 use threatstream_domain::{ForgedMark, MarkKey, SimulationStatus};
 
 use super::{Deployment, KEY, Logged, at, running};
@@ -231,6 +231,14 @@ impl EventLog for Doubtful {
 
     async fn watermarks(&self, topic: &str) -> Result<Vec<Watermarks>, BackendError> {
         self.0.watermarks(topic).await
+    }
+
+    async fn cluster(&self, topics: &[String]) -> Result<ClusterInfo, BackendError> {
+        self.0.cluster(topics).await
+    }
+
+    async fn report_progress(&self, topic: &str, next_offsets: &[(u32, u64)]) -> Result<(), BackendError> {
+        self.0.report_progress(topic, next_offsets).await
     }
 
     async fn check(&self) -> Result<(), BackendError> {

@@ -6,7 +6,7 @@ use threatstream_domain::{Severity, ThreatType};
 
 use super::error::RuleError;
 use super::rule::{Header, text, texts};
-use super::yaml::Node;
+use crate::yaml::Node;
 
 /// What a correlation counts.
 #[derive(Clone, Debug, PartialEq, Eq)]

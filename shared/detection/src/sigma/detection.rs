@@ -8,7 +8,7 @@ use super::encoding;
 use super::error::RuleError;
 use super::modifiers::{Mode, Modifiers, Transform};
 use super::pattern::{self, Part, Place, TextTest};
-use super::yaml::Node;
+use crate::yaml::Node;
 
 /// The number of the field that stands for the whole line, as keywords see it.
 pub(super) const LINE: u32 = 0;

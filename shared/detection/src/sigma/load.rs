@@ -12,8 +12,8 @@ use super::prefilter::RawPrefilter;
 use super::route::Routes;
 use super::rule::{self, Header, Rule};
 use super::set::{RuleSet, SetAside};
-use super::yaml::{self, Node};
 use crate::LogSource;
+use crate::yaml::{self, Node};
 
 /// The most documents a file may hold.
 const MAX_DOCUMENTS: usize = 1_000;

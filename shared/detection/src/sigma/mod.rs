@@ -41,7 +41,6 @@ mod rule;
 mod set;
 mod threat_type;
 mod unescape;
-mod yaml;
 
 pub use correlation::{Correlation, CorrelationKind};
 pub use error::RuleError;

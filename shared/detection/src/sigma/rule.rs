@@ -6,8 +6,8 @@ use threatstream_domain::{Severity, ThreatType};
 
 use super::error::RuleError;
 use super::threat_type;
-use super::yaml::Node;
 use crate::LogSource;
+use crate::yaml::Node;
 
 /// A rule about single events, compiled.
 #[derive(Clone, Debug)]

@@ -9,7 +9,10 @@ use std::collections::HashSet;
 
 use async_trait::async_trait;
 use rusqlite::{OptionalExtension, params};
-use threatstream_backend::{BackendError, Durability, EventLog, LogReader, Position, Record, Watermarks, partition_of};
+use threatstream_backend::{
+    BackendError, ClusterInfo, Durability, EventLog, LogReader, PartitionInfo, Position, Record, TopicInfo, Watermarks,
+    partition_of,
+};
 use tokio::sync::oneshot;
 
 use crate::block::segments;
@@ -159,6 +162,38 @@ impl EventLog for Embedded {
     async fn watermarks(&self, topic: &str) -> Result<Vec<Watermarks>, BackendError> {
         let topic = self.topic(topic).await?;
         Ok(self.inner.tail.watermarks(topic.id, topic.partitions))
+    }
+
+    async fn cluster(&self, topics: &[String]) -> Result<ClusterInfo, BackendError> {
+        let mut described = Vec::with_capacity(topics.len());
+        for name in topics {
+            // Each partition is led and kept by this one file.
+            let partitions = (0..)
+                .zip(self.watermarks(name).await?)
+                .map(|(partition, marks)| PartitionInfo {
+                    partition,
+                    leader: Some(0),
+                    replicas: 1,
+                    in_sync: 1,
+                    low: marks.low,
+                    high: marks.high,
+                    committed: None,
+                });
+            described.push(TopicInfo {
+                name: name.clone(),
+                partitions: partitions.collect(),
+            });
+        }
+        Ok(ClusterInfo {
+            kind: "embedded",
+            cluster_id: None,
+            brokers: Vec::new(),
+            topics: described,
+        })
+    }
+
+    async fn report_progress(&self, _topic: &str, _next_offsets: &[(u32, u64)]) -> Result<(), BackendError> {
+        Ok(())
     }
 
     async fn check(&self) -> Result<(), BackendError> {

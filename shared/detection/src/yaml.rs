@@ -3,7 +3,7 @@
 use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 
 /// The most bytes a file may have.
-pub(super) const MAX_BYTES: usize = 1 << 20;
+pub(crate) const MAX_BYTES: usize = 1 << 20;
 /// The most values a document may hold, those that aliases repeat included.
 const MAX_NODES: usize = 50_000;
 /// The deepest nesting.
@@ -11,7 +11,7 @@ const MAX_DEPTH: usize = 48;
 
 /// A YAML value. Numbers keep how they were written, because a log may write them so too.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Node {
+pub(crate) enum Node {
     Null,
     Bool(bool),
     Int(i64, String),
@@ -23,7 +23,7 @@ pub(super) enum Node {
 
 impl Node {
     /// What a map holds under a key.
-    pub(super) fn get(&self, key: &str) -> Option<&Node> {
+    pub(crate) fn get(&self, key: &str) -> Option<&Node> {
         match self {
             Self::Map(entries) => entries.iter().find(|(name, _)| name == key).map(|(_, value)| value),
             _ => None,
@@ -31,7 +31,7 @@ impl Node {
     }
 
     /// A scalar as text.
-    pub(super) fn text(&self) -> Option<&str> {
+    pub(crate) fn text(&self) -> Option<&str> {
         match self {
             Self::Str(text) | Self::Int(_, text) | Self::Float(_, text) => Some(text),
             Self::Bool(true) => Some("true"),
@@ -41,7 +41,7 @@ impl Node {
     }
 
     /// What kind of value it is, for messages.
-    pub(super) fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Null => "null",
             Self::Bool(_) => "a boolean",
@@ -55,7 +55,7 @@ impl Node {
 
 /// The documents of a file. A line `---` always ends a document, whatever stands before it, so that a document that is
 /// broken breaks itself alone. Documents that hold nothing are left out.
-pub(super) fn split(text: &str) -> Vec<&str> {
+pub(crate) fn split(text: &str) -> Vec<&str> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut documents = Vec::new();
     let (mut start, mut at) = (0, 0);
@@ -83,7 +83,7 @@ pub(super) fn split(text: &str) -> Vec<&str> {
 ///
 /// # Errors
 /// Why it cannot be read, with the line where the parser knows it.
-pub(super) fn parse(text: &str) -> Result<Node, String> {
+pub(crate) fn parse(text: &str) -> Result<Node, String> {
     let mut parser = Parser::new_from_str(text);
     let mut builder = Builder::default();
     loop {
@@ -99,6 +99,31 @@ pub(super) fn parse(text: &str) -> Result<Node, String> {
         }
     }
     builder.root.ok_or_else(|| "the document is empty".to_owned())
+}
+
+/// Reads one document into JSON, for whoever reads it into types of its own. Texts stay texts: `N`, `on` and dates are not
+/// taken for anything else.
+///
+/// # Errors
+/// Why it cannot be read, with the line where the parser knows it; more than one document.
+pub fn yaml_to_json(text: &str) -> Result<serde_json::Value, String> {
+    match split(text).as_slice() {
+        [] => Err("the document is empty".to_owned()),
+        [document] => parse(document).map(to_json),
+        _ => Err("more than one document".to_owned()),
+    }
+}
+
+fn to_json(node: Node) -> serde_json::Value {
+    match node {
+        Node::Null => serde_json::Value::Null,
+        Node::Bool(value) => value.into(),
+        Node::Int(value, _) => value.into(),
+        Node::Float(value, _) => value.into(),
+        Node::Str(text) => text.into(),
+        Node::List(nodes) => nodes.into_iter().map(to_json).collect(),
+        Node::Map(entries) => entries.into_iter().map(|(key, node)| (key, to_json(node))).collect(),
+    }
 }
 
 enum Open {
