@@ -22,7 +22,7 @@ const MAX: i64 = 253_402_207_200_000_000;
 
 /// Why a text is not a time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not an RFC 3339 time between the years 1 and 9999, such as 2026-11-22T09:00:00Z")]
+#[error("not an RFC 3339 time from 0001-01-01 to 9999-12-30, such as 2026-11-22T09:00:00Z")]
 pub struct InvalidTime;
 
 impl Timestamp {

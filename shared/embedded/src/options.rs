@@ -68,7 +68,7 @@ pub enum OpenError {
     #[error("{} is in use by another process", .0.display())]
     InUse(PathBuf),
     /// The folder or its files cannot be made or read.
-    #[error("cannot use {}: {source}", folder.display())]
+    #[error("cannot use {}", folder.display())]
     Folder {
         /// The folder.
         folder: PathBuf,

@@ -101,7 +101,7 @@ fn wrong(name: &str, value: &Value<'_>) -> Option<&'static str> {
         _ if *value == Value::Null => return None,
         "timestamp" => (
             text.is_some_and(|text| text.parse::<Timestamp>().is_ok()),
-            "must be an RFC 3339 time between the years 1 and 9999, such as 2026-11-22T09:00:00Z",
+            "must be an RFC 3339 time from 0001-01-01 to 9999-12-30, such as 2026-11-22T09:00:00Z",
         ),
         "source_ip" | "destination_ip" => (
             text.is_some_and(|text| text.parse::<IpAddr>().is_ok()),

@@ -158,7 +158,8 @@ impl Batch<'_> {
     fn threat(&mut self, state: &mut JudgeState, found: &Match, (threat, originals): (Threat, Vec<Original>)) -> bool {
         let key = suppression_key(found);
         let minute = threat.timestamp.minute();
-        let stored = state.in_minute(key, minute) < THREATS_A_MINUTE;
+        // The threat that an alert is founded on is stored however many there are: the alert names it.
+        let stored = state.in_minute(key, minute) < THREATS_A_MINUTE || self.founds_alert(state, found, &threat);
         state.change(Change::Minute { key, minute });
         self.join_alert(state, found, &threat, stored);
         if !stored {
@@ -180,20 +181,24 @@ impl Batch<'_> {
         true
     }
 
+    /// The alert that what happened then belongs to, if it is open.
+    fn open_alert<'s>(&self, state: &'s JudgeState, key: u128, at: Timestamp) -> Option<&'s AlertGroup> {
+        let mut groups = state.alerts(key).iter().rev();
+        groups.find(|group| in_reach(group, at) && !self.is_closed(&group.id))
+    }
+
+    fn founds_alert(&self, state: &JudgeState, found: &Match, threat: &Threat) -> bool {
+        Priority::of(threat.severity).is_some() && self.open_alert(state, alert_key(found), threat.timestamp).is_none()
+    }
+
     fn join_alert(&mut self, state: &mut JudgeState, found: &Match, threat: &Threat, stored: bool) {
         let Some(priority) = Priority::of(threat.severity) else {
             return;
         };
         let key = alert_key(found);
         let at = threat.timestamp;
-        let open = state
-            .alerts(key)
-            .iter()
-            .rev()
-            .find(|group| in_reach(group, at) && !self.is_closed(&group.id))
-            .cloned();
-        let mut group = match open {
-            Some(group) => group,
+        let mut group = match self.open_alert(state, key, at) {
+            Some(group) => group.clone(),
             None => {
                 let previous = state.alerts(key).iter().rev().find(|group| self.is_closed(&group.id));
                 let group = new_alert(
@@ -236,12 +241,7 @@ impl Batch<'_> {
     fn count_in_alert(&mut self, state: &mut JudgeState, found: &Match) {
         let key = alert_key(found);
         let at = found.event.timestamp;
-        let open = state
-            .alerts(key)
-            .iter()
-            .rev()
-            .find(|group| in_reach(group, at) && !self.is_closed(&group.id));
-        if let Some(mut group) = open.cloned() {
+        if let Some(mut group) = self.open_alert(state, key, at).cloned() {
             group.event_count = group.event_count.saturating_add(1);
             group.last_seen = group.last_seen.max(at);
             self.write(state, key, group);

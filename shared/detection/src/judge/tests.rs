@@ -135,6 +135,23 @@ fn a_closed_alert_is_followed_by_another_that_names_it() {
 }
 
 #[test]
+fn an_alert_is_never_founded_on_a_threat_that_is_not_stored() {
+    let mut state = JudgeState::default();
+    let flood: Vec<Match> = (0..15).map(|event| single(event, 600, "203.0.113.7")).collect();
+    let first = judge(&mut state, &flood).alerts[0].0.id.clone();
+    let closed = AlertCase {
+        status: AlertStatus::FalsePositive,
+        version: 1,
+        ..AlertCase::default()
+    };
+    let cases = HashMap::from([(first, closed)]);
+    let next = single(15, 601, "203.0.113.7");
+    let (_, judged) = state.judge(&[next], &cases, Timestamp::from_secs(NOW), 9);
+    assert_eq!((judged.tally.stored, judged.tally.suppressed), (1, 0));
+    assert_eq!(judged.alerts[0].0.threat_id, judged.threats[0].0.id);
+}
+
+#[test]
 fn drills_and_attacks_do_not_meet() {
     let mut state = JudgeState::default();
     let mut drill: Vec<Match> = (0..4).map(|event| counted(event, 600, "203.0.113.7", 5)).collect();

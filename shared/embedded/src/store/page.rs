@@ -6,7 +6,7 @@ use threatstream_domain::Timestamp;
 
 use crate::fault::rejected;
 
-/// The place of an item: its time and its number.
+/// The place of an item: its time and its number. As a cursor it names its list too, so that no other list takes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) time: i64,
@@ -14,9 +14,10 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    fn parse(cursor: &str) -> Result<Self, BackendError> {
+    fn parse(list: &str, cursor: &str) -> Result<Self, BackendError> {
         let foreign = || rejected("the cursor is not one of this list");
-        let (time, seq) = cursor.split_once('.').ok_or_else(foreign)?;
+        let place = cursor.strip_prefix(list).and_then(|rest| rest.strip_prefix('.'));
+        let (time, seq) = place.ok_or_else(foreign)?.split_once('.').ok_or_else(foreign)?;
         let number = |text: &str| i64::from_str_radix(text, 16).map_err(|_| foreign());
         Ok(Self {
             time: number(time)?,
@@ -24,9 +25,9 @@ impl Place {
         })
     }
 
-    fn cursor(self) -> String {
+    fn cursor(self, list: &str) -> String {
         let sign = if self.time < 0 { "-" } else { "" };
-        format!("{sign}{:x}.{:x}", self.time.unsigned_abs(), self.seq)
+        format!("{list}.{sign}{:x}.{:x}", self.time.unsigned_abs(), self.seq)
     }
 }
 
@@ -34,15 +35,17 @@ impl Place {
 pub(crate) struct Select {
     sql: String,
     values: Vec<Value>,
+    table: &'static str,
     time: &'static str,
 }
 
 impl Select {
     /// Of a table, with a time column that orders it.
-    pub(crate) fn new(columns: &str, table: &str, time: &'static str) -> Self {
+    pub(crate) fn new(columns: &str, table: &'static str, time: &'static str) -> Self {
         Self {
             sql: format!("SELECT seq, {time}, {columns} FROM {table} WHERE 1"),
             values: Vec::new(),
+            table,
             time,
         }
     }
@@ -74,7 +77,7 @@ impl Select {
     /// Only what comes after a page.
     pub(crate) fn after(&mut self, cursor: Option<&str>) -> Result<(), BackendError> {
         if let Some(cursor) = cursor {
-            let place = Place::parse(cursor)?;
+            let place = Place::parse(self.table, cursor)?;
             let time = self.time;
             self.sql.push_str(&format!(" AND ({time}, seq) < (?, ?)"));
             self.values.extend([Value::from(place.time), Value::from(place.seq)]);
@@ -102,7 +105,7 @@ impl Select {
             if items.len() == limit {
                 return Ok(Page {
                     items,
-                    next_cursor: last.map(Place::cursor),
+                    next_cursor: last.map(|place: Place| place.cursor(self.table)),
                 });
             }
             last = Some(Place {
@@ -131,10 +134,19 @@ mod tests {
                 seq: 77,
             },
         ] {
-            assert_eq!(Place::parse(&place.cursor()).unwrap(), place);
+            assert_eq!(Place::parse("threat", &place.cursor("threat")).unwrap(), place);
         }
-        for foreign in ["", ".", "1.", "x.y", "1.2.3", "1' OR 1=1 --"] {
-            assert!(Place::parse(foreign).is_err(), "{foreign}");
+        for foreign in [
+            "",
+            ".",
+            "1.2",
+            "threat.1.",
+            "threat.x.y",
+            "threat.1.2.3",
+            "alert.1.2",
+            "threat.1' OR 1=1 --",
+        ] {
+            assert!(Place::parse("threat", foreign).is_err(), "{foreign}");
         }
     }
 }
