@@ -1,0 +1,188 @@
+# Plans of every option, on and off. No cloud is called.
+
+mock_provider "google" {
+  mock_data "google_project" {
+    defaults = {
+      number = "123456789012"
+    }
+  }
+}
+
+mock_provider "confluent" {}
+
+variables {
+  project_id = "example-project"
+  images = {
+    api       = "us-central1-docker.pkg.dev/p/threatstream/api@sha256:0000000000000000000000000000000000000000000000000000000000000000"
+    analyzer  = "us-central1-docker.pkg.dev/p/threatstream/analyzer@sha256:0000000000000000000000000000000000000000000000000000000000000000"
+    simulator = "us-central1-docker.pkg.dev/p/threatstream/simulator@sha256:0000000000000000000000000000000000000000000000000000000000000000"
+    responder = "us-central1-docker.pkg.dev/p/threatstream/responder@sha256:0000000000000000000000000000000000000000000000000000000000000000"
+    relay     = "us-central1-docker.pkg.dev/p/threatstream/relay@sha256:0000000000000000000000000000000000000000000000000000000000000000"
+  }
+}
+
+run "defaults" {
+  command = plan
+
+  assert {
+    condition     = length(module.analyzer_worker) == 0 && length(google_pubsub_topic.main) == 3
+    error_message = "the default trigger is drain: no worker pool, topics drain, respond and simulate"
+  }
+
+  assert {
+    condition     = output.urls["api"] == "https://api-123456789012.us-central1.run.app"
+    error_message = "services know one another's addresses"
+  }
+
+  assert {
+    condition     = length(google_compute_global_forwarding_rule.main) == 0 && length(google_billing_budget.main) == 0 && length(google_logging_project_sink.main) == 0
+    error_message = "what is not asked for is not made"
+  }
+
+  assert {
+    condition     = length(confluent_kafka_cluster.main) == 1 && length(confluent_kafka_topic.main) == 6
+    error_message = "the cluster is created, with all topics"
+  }
+
+  assert {
+    condition     = length(google_artifact_registry_repository.main) == 1
+    error_message = "images lie in one region"
+  }
+}
+
+run "trigger_push" {
+  command = plan
+
+  variables {
+    analyzer_trigger           = "push"
+    connector_credentials_json = "{}"
+  }
+
+  assert {
+    condition     = length(confluent_connector.push) == 1 && !contains(keys(google_pubsub_topic.main), "drain")
+    error_message = "the connector pushes, and nobody is woken"
+  }
+}
+
+run "trigger_worker" {
+  command = plan
+
+  variables {
+    analyzer_trigger = "worker"
+    worker_count     = 2
+  }
+
+  assert {
+    condition     = length(module.analyzer_worker) == 1 && length(confluent_connector.push) == 0
+    error_message = "a pool works beside the service"
+  }
+}
+
+run "existing_cluster" {
+  command = plan
+
+  variables {
+    confluent = { create = false, environment_id = "env-1", cluster_id = "lkc-1" }
+  }
+
+  override_data {
+    target = data.confluent_kafka_cluster.main
+    values = {
+      id                 = "lkc-1"
+      bootstrap_endpoint = "SASL_SSL://pkc-1.us-central1.gcp.confluent.cloud:9092"
+      rest_endpoint      = "https://pkc-1.us-central1.gcp.confluent.cloud:443"
+      rbac_crn           = "crn://confluent.cloud/organization=1/environment=env-1/cloud-cluster=lkc-1"
+    }
+  }
+
+  assert {
+    condition     = length(confluent_kafka_cluster.main) == 0 && length(confluent_environment.main) == 0
+    error_message = "an existing cluster is left as it is"
+  }
+}
+
+run "load_balancer" {
+  command = plan
+
+  variables {
+    load_balancer = { domain = "threats.example.com", allowed_cidrs = ["203.0.113.0/24"] }
+  }
+
+  assert {
+    condition     = length(google_compute_backend_service.main) == 2 && length(google_compute_security_policy.main[0].rule) == 3
+    error_message = "the api and the relay stand behind Cloud Armor"
+  }
+
+  assert {
+    condition     = output.page == "https://threats.example.com/"
+    error_message = "people come by the domain"
+  }
+}
+
+run "everything_else" {
+  command = plan
+
+  variables {
+    image_replica_region = "europe-west1"
+    cloud_logging_filter = "logName:\"cloudaudit.googleapis.com\""
+    webhook_url          = "https://hooks.example.com/x"
+    alert_emails         = ["soc@example.com"]
+    budget               = { billing_account = "000000-000000-000000", amount_usd = 100 }
+    invokers             = ["group:soc@example.com"]
+  }
+
+  assert {
+    condition     = length(google_artifact_registry_repository.main) == 2 && length(google_logging_project_sink.main) == 1
+    error_message = "a second region of images, and a sink"
+  }
+
+  assert {
+    condition     = contains(keys(google_pubsub_subscription.main), "logs") && google_pubsub_subscription.main["logs"].push_config[0].push_endpoint == "https://api-123456789012.us-central1.run.app/api/ingest/pubsub"
+    error_message = "the sink's entries are pushed to the api"
+  }
+
+  assert {
+    condition     = length(google_billing_budget.main) == 1 && length(google_monitoring_notification_channel.main) == 1
+    error_message = "a budget, and somebody who is told"
+  }
+}
+
+run "nothing_is_public" {
+  command = plan
+
+  variables {
+    invokers = ["allUsers"]
+  }
+
+  expect_failures = [var.invokers]
+}
+
+run "images_are_named_by_digest" {
+  command = plan
+
+  variables {
+    images = { api = "api:latest", analyzer = "x", simulator = "x", responder = "x", relay = "x" }
+  }
+
+  expect_failures = [var.images]
+}
+
+run "no_other_trigger" {
+  command = plan
+
+  variables {
+    analyzer_trigger = "cron"
+  }
+
+  expect_failures = [var.analyzer_trigger]
+}
+
+run "half_a_cluster" {
+  command = plan
+
+  variables {
+    confluent = { create = false, cluster_id = "lkc-1" }
+  }
+
+  expect_failures = [var.confluent]
+}
