@@ -37,7 +37,7 @@ output "kafka" {
   value       = local.kafka
 }
 
-output "build_service_account" {
+output "build_service_account_id" {
   description = "Service account that Cloud Build deploys as."
-  value       = google_service_account.build.email
+  value       = google_service_account.build.name
 }

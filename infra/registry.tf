@@ -43,6 +43,39 @@ resource "google_artifact_registry_repository" "main" {
   depends_on = [google_project_service.main]
 }
 
+# Layers of earlier builds, under one tag that each build moves.
+resource "google_artifact_registry_repository" "cache" {
+  #checkov:skip=CKV_GCP_84:Google's own keys encrypt the layers, which hold no secret
+  project       = var.project_id
+  location      = var.region
+  repository_id = "threatstream-cache"
+  description   = "Layers of earlier builds"
+  format        = "DOCKER"
+  labels        = local.labels
+
+  cleanup_policy_dry_run = false
+
+  cleanup_policies {
+    id     = "delete-old"
+    action = "DELETE"
+
+    condition {
+      tag_state  = "UNTAGGED"
+      older_than = "604800s"
+    }
+  }
+
+  depends_on = [google_project_service.main]
+}
+
+resource "google_artifact_registry_repository_iam_member" "cache" {
+  project    = var.project_id
+  location   = var.region
+  repository = google_artifact_registry_repository.cache.name
+  role       = "roles/artifactregistry.writer"
+  member     = google_service_account.build.member
+}
+
 resource "google_artifact_registry_repository_iam_member" "build" {
   for_each = google_artifact_registry_repository.main
 
