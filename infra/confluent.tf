@@ -38,7 +38,6 @@ locals {
     simulator-writes-raw         = { function = "simulator", role = "DeveloperWrite", pattern = "topic=${local.topic_names.raw}" }
     responder-reads              = { function = "responder", role = "DeveloperRead", pattern = "topic=security.*" }
     responder-writes-metrics     = { function = "responder", role = "DeveloperWrite", pattern = "topic=${local.topic_names.metrics}" }
-    relay-reads                  = { function = "relay", role = "DeveloperRead", pattern = "topic=security.*" }
   }
 
   kafka = var.confluent.create ? {
@@ -114,7 +113,7 @@ resource "confluent_kafka_topic" "main" {
 }
 
 resource "confluent_service_account" "main" {
-  for_each = toset(["api", "analyzer", "simulator", "responder", "relay"])
+  for_each = toset(local.logging)
 
   display_name = "threatstream-${each.key}"
   description  = "The function ${each.key} of ThreatStream"

@@ -41,3 +41,17 @@ output "build_service_account_id" {
   description = "Service account that Cloud Build deploys as."
   value       = google_service_account.build.name
 }
+
+output "variables" {
+  description = "Names of the environment variables that each function is given."
+  value = merge(
+    {
+      api       = module.api.variables
+      analyzer  = module.analyzer.variables
+      simulator = module.simulator.variables
+      responder = module.responder.variables
+      relay     = module.relay.variables
+    },
+    length(module.analyzer_worker) == 0 ? {} : { analyzer-worker = module.analyzer_worker[0].variables },
+  )
+}

@@ -1,10 +1,11 @@
 # Secrets, without their versions: those are added beside Terraform (README.md, step 4), so that the state holds none.
 
 locals {
-  functions = ["api", "analyzer", "simulator", "responder", "relay"]
+  # The functions that have to do with the log; the relay follows the store alone.
+  logging = ["api", "analyzer", "simulator", "responder"]
   secrets = toset(concat(
-    [for name in local.functions : "${name}-confluent-key"],
-    [for name in local.functions : "${name}-confluent-secret"],
+    [for name in local.logging : "${name}-confluent-key"],
+    [for name in local.logging : "${name}-confluent-secret"],
     ["simulation-key", "ticket-key", "webhook-secret"],
   ))
 }

@@ -12,24 +12,24 @@ locals {
 
   labels = merge({ application = "threatstream" }, var.labels)
 
-  # What every function reads.
-  environment = {
-    AUTH_MODE                   = "iam"
-    LOG_FORMAT                  = "stackdriver"
-    GOOGLE_CLOUD_PROJECT        = var.project_id
-    GCP_REGION                  = var.region
-    FIRESTORE_DATABASE          = google_firestore_database.main.name
+  # What every function reads, and what those read that have to do with the log.
+  store_environment = {
+    AUTH_MODE            = "iam"
+    LOG_FORMAT           = "stackdriver"
+    GOOGLE_CLOUD_PROJECT = var.project_id
+    FIRESTORE_DATABASE   = google_firestore_database.main.name
+    KAFKA_RAW_TOPIC      = local.topic_names.raw
+    KAFKA_MATCHES_TOPIC  = local.topic_names.matches
+  }
+  environment = merge(local.store_environment, {
     CONFLUENT_BOOTSTRAP_SERVERS = local.kafka.bootstrap_servers
     CONFLUENT_CLUSTER_ID        = local.kafka.cluster_id
-    KAFKA_RAW_TOPIC             = local.topic_names.raw
-    KAFKA_MATCHES_TOPIC         = local.topic_names.matches
     KAFKA_ANALYZED_TOPIC        = local.topic_names.analyzed
     KAFKA_ALERTS_TOPIC          = local.topic_names.alerts
     KAFKA_METRICS_TOPIC         = local.topic_names.metrics
     KAFKA_DEAD_LETTER_TOPIC     = local.topic_names.dead_letters
     KAFKA_CONSUMER_GROUP        = local.consumer_group
-    ANALYZER_MODE               = var.analyzer_trigger
-  }
+  })
 
   # Pushes come with a token of one of these, made out to the function that they go to.
   pushers = join(",", [google_service_account.push.email, google_service_account.scheduler.email])
@@ -42,7 +42,7 @@ locals {
   }
 
   kafka_secrets = {
-    for name in keys(local.url) : name => {
+    for name in local.logging : name => {
       CONFLUENT_API_KEY    = google_secret_manager_secret.main["${name}-confluent-key"].secret_id
       CONFLUENT_API_SECRET = google_secret_manager_secret.main["${name}-confluent-secret"].secret_id
     }
@@ -72,8 +72,10 @@ module "api" {
   roles      = local.project_roles.api
 
   environment = merge(local.environment, local.push_environment["api"], {
-    RELAY_URL    = local.socket_url
-    CORS_ORIGINS = local.page_url
+    # With the trigger drain it wakes the analyzer.
+    ANALYZER_MODE = var.analyzer_trigger
+    RELAY_URL     = local.socket_url
+    CORS_ORIGINS  = local.page_url
   })
   secrets = merge(local.kafka_secrets["api"], local.simulation_secret, local.ticket_secret)
 
@@ -211,12 +213,12 @@ module "relay" {
   ingress    = local.ingress
   roles      = local.project_roles.relay
 
-  environment = merge(local.environment, {
+  environment = merge(local.store_environment, {
     API_URL            = local.page_api_url
     CORS_ORIGINS       = local.page_url
     WS_MAX_CONNECTIONS = "900"
   })
-  secrets = merge(local.kafka_secrets["relay"], local.ticket_secret)
+  secrets = local.ticket_secret
 
   # It follows the feed between requests, and holds every socket: one instance that never sleeps. Cloud Run ends a request,
   # and so a socket, after an hour; clients resume.
