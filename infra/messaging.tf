@@ -144,7 +144,6 @@ resource "google_pubsub_topic_iam_member" "viewer" {
     analyzer  = module.analyzer.service_account_member
     simulator = module.simulator.service_account_member
     responder = module.responder.service_account_member
-    relay     = module.relay.service_account_member
   }
 
   project = var.project_id

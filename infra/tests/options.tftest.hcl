@@ -129,6 +129,13 @@ run "everything_else" {
     alert_emails         = ["soc@example.com"]
     budget               = { billing_account = "000000-000000-000000", amount_usd = 100 }
     invokers             = ["group:soc@example.com"]
+    analyzer_trigger     = "worker"
+  }
+
+  # A test of the workspace holds the same file against what the functions read.
+  assert {
+    condition     = jsonencode(output.variables) == jsonencode(jsondecode(file("environment.json")))
+    error_message = "the variables that the functions are given are not those of environment.json"
   }
 
   assert {
@@ -185,4 +192,20 @@ run "half_a_cluster" {
   }
 
   expect_failures = [var.confluent]
+}
+
+run "the_readme_says_who_may_do_what" {
+  command = plan
+
+  assert {
+    condition = toset([
+      for row in regexall("(?m)^\\| `threatstream-(api|analyzer|simulator|responder|relay)` \\| `(roles/[a-zA-Z.]+)` \\|", file("README.md")) : join(" ", row)
+      ]) == toset(concat(
+      flatten([for function, roles in local.project_roles : [for role in roles : "${function} ${role}"]]),
+      flatten([for queue in values(local.pushed) : [for function in keys(queue.publishers) : "${function} roles/pubsub.publisher"]]),
+      [for function in keys(google_pubsub_topic_iam_member.burier) : "${function} roles/pubsub.publisher"],
+      [for function in keys(google_pubsub_topic_iam_member.viewer) : "${function} roles/pubsub.viewer"],
+    ))
+    error_message = "the table of roles in README.md is not what is granted"
+  }
 }
