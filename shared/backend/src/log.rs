@@ -39,6 +39,21 @@ impl Default for Topics {
     }
 }
 
+impl Topics {
+    /// All names, in the order of an event's way.
+    #[must_use]
+    pub fn names(&self) -> [&str; 6] {
+        [
+            &self.raw,
+            &self.matches,
+            &self.analyzed,
+            &self.alerts,
+            &self.metrics,
+            &self.dead_letters,
+        ]
+    }
+}
+
 /// What must survive when the append returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {

@@ -20,7 +20,7 @@ pub const SIMULATE_QUEUE: &str = "simulate";
 pub struct Task {
     /// Which queue, as [`RESPOND_QUEUE`].
     pub queue: String,
-    /// The same work has the same id; a queue takes it once.
+    /// The same work has the same id, and its handler does it once.
     pub id: String,
     /// What to do, as JSON.
     pub payload: serde_json::Value,
@@ -92,26 +92,27 @@ pub struct DeadTask {
     pub died_at: Timestamp,
 }
 
-/// How full a queue is.
+/// How full a queue is, in tasks; `None` where the queue cannot tell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct QueueDepth {
     /// Waiting, those that wait for a retry included.
-    pub waiting: u64,
+    pub waiting: Option<u64>,
     /// Handed out and not completed.
-    pub in_flight: u64,
+    pub in_flight: Option<u64>,
     /// Given up.
-    pub dead: u64,
+    pub dead: Option<u64>,
 }
 
 /// Named queues. A task is delivered at least once, in no promised order; handlers are idempotent by its id.
 #[async_trait]
 pub trait TaskQueue: Send + Sync + 'static {
-    /// Takes tasks durably, all or none. One whose id the queue has seen within the last day, completed ones included, is
-    /// dropped.
+    /// Takes tasks durably. After an error none of them is certain to be queued, and some may be: the same call again is safe.
+    /// Where the queue can do that, one whose id it has seen within the last day, completed ones included, is dropped.
     async fn enqueue(&self, tasks: Vec<Task>, now: Timestamp) -> Result<(), BackendError>;
 
     /// Hands out up to `max` tasks whose time has come, each for `lease`; waits up to `wait` for the first, woken by the
-    /// enqueue and not by polling where the queue can do that.
+    /// enqueue and not by polling where the queue can do that. A queue with a clock of its own goes by that, not by `now`.
+    /// What is in the queue and is no task becomes a dead letter on the way.
     async fn take(
         &self,
         queue: &str,
@@ -124,13 +125,18 @@ pub trait TaskQueue: Send + Sync + 'static {
     /// The task is done. Completing twice, or after the lease ran out, does no harm.
     async fn complete(&self, delivery: &Delivery, now: Timestamp) -> Result<(), BackendError>;
 
-    /// The attempt failed; `error` is kept with the dead letter it may become.
+    /// The attempt failed; `error` is kept with the dead letter it may become. When its lease has run out meanwhile, a later
+    /// attempt counts, as far as the queue can tell.
     async fn fail(&self, delivery: &Delivery, error: &str, now: Timestamp) -> Result<Failed, BackendError>;
 
-    /// Tasks given up, newest first.
+    /// Gives up a task that did not come from [`take`](Self::take): one that was pushed into a request, and failed for good. It becomes
+    /// a dead letter, durably; burying it again changes nothing, and a task known to be done stays done (where the queue remembers).
+    async fn bury(&self, task: Task, attempts: u32, error: &str, now: Timestamp) -> Result<(), BackendError>;
+
+    /// Tasks given up, newest first. A task is listed once, with its last error. Reading takes nothing away.
     async fn dead_letters(&self, queue: &str, limit: usize) -> Result<Vec<DeadTask>, BackendError>;
 
-    /// How full a queue is.
+    /// How full a queue is, as far as it can tell.
     async fn depth(&self, queue: &str) -> Result<QueueDepth, BackendError>;
 
     /// Reaches the queue for real.

@@ -114,6 +114,17 @@ impl TaskQueue for Embedded {
             .map_err(|fault: Fault| fault.into())
     }
 
+    async fn bury(&self, task: Task, attempts: u32, error: &str, now: Timestamp) -> Result<(), BackendError> {
+        let error = truncated(error, MAX_ERROR).to_owned();
+        self.inner
+            .writer
+            .run(Promise::Durable, move |session| {
+                bury(session, &task, attempts, &error, now)
+            })
+            .await
+            .map_err(|fault: Fault| fault.into())
+    }
+
     async fn dead_letters(&self, queue: &str, limit: usize) -> Result<Vec<DeadTask>, BackendError> {
         let queue = queue.to_owned();
         self.inner.readers.read(move |db| dead_letters(db, &queue, limit)).await
@@ -129,9 +140,9 @@ impl TaskQueue for Embedded {
                         .query_row(params![queue, state], |row| row.get(0).map(uint))
                 };
                 Ok(QueueDepth {
-                    waiting: count(WAITING)?,
-                    in_flight: count(IN_FLIGHT)?,
-                    dead: count(DEAD)?,
+                    waiting: Some(count(WAITING)?),
+                    in_flight: Some(count(IN_FLIGHT)?),
+                    dead: Some(count(DEAD)?),
                 })
             })
             .await
@@ -257,6 +268,31 @@ fn fail(
     // Who waits for a task must now wait for this one at the latest.
     session.touched.tasks = true;
     Ok(Failed::Retry(again))
+}
+
+fn bury(session: &mut Session<'_>, task: &Task, attempts: u32, error: &str, now: Timestamp) -> Result<(), Fault> {
+    let payload = serde_json::to_string(&task.payload)?;
+    // What waits or is in flight here under this id is the same work, and ends with it.
+    session
+        .db
+        .prepare_cached(
+            "INSERT INTO task (queue, id, payload, state, attempt, due_at, finished_at, error)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7)
+             ON CONFLICT (queue, id) DO UPDATE SET payload = excluded.payload, state = excluded.state,
+               attempt = excluded.attempt, finished_at = excluded.finished_at, error = excluded.error
+             WHERE state < ?8",
+        )?
+        .execute(params![
+            task.queue,
+            task.id,
+            payload,
+            DEAD,
+            attempts,
+            now.as_micros(),
+            error,
+            DONE
+        ])?;
+    Ok(())
 }
 
 fn dead_letters(db: &Connection, queue: &str, limit: usize) -> Result<Vec<DeadTask>, Fault> {

@@ -1,15 +1,20 @@
 //! The embedded backend does what every backend must.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tempfile::TempDir;
 use threatstream_backend::conformance::Fixture;
-use threatstream_backend::{EventLog, Store, TaskQueue};
+use threatstream_backend::conformance::samples::noon;
+use threatstream_backend::conformance::tasks::{Time, Timed};
+use threatstream_backend::{EventLog, RetryPolicy, Store};
+use threatstream_domain::Clock;
 use threatstream_embedded::{Embedded, Options, open};
 
 threatstream_backend::conformance_log!(open_log);
 threatstream_backend::conformance_store!(open_store);
 threatstream_backend::conformance_tasks!(open_tasks);
+threatstream_backend::conformance_tasks_exact!(open_tasks);
 
 fn opened() -> (Arc<Embedded>, Box<TempDir>) {
     let folder = TempDir::new().unwrap();
@@ -28,8 +33,14 @@ async fn open_store() -> Fixture<dyn Store> {
     Fixture { subject, prefix, keep }
 }
 
-async fn open_tasks() -> Fixture<dyn TaskQueue> {
-    let (subject, keep) = opened();
+async fn open_tasks() -> Fixture<Timed> {
+    let (tasks, keep) = opened();
+    let subject = Arc::new(Timed {
+        tasks,
+        time: Time::Told(Clock::fixed(noon())),
+        policy: RetryPolicy::default(),
+        lease: Duration::from_secs(30),
+    });
     let prefix = "test".to_owned();
     Fixture { subject, prefix, keep }
 }

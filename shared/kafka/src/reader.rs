@@ -1,0 +1,268 @@
+//! Reading: partitions assigned by hand, at offsets that are looked at before they are trusted.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::{FutureExt, StreamExt};
+use rdkafka::consumer::{Consumer, StreamConsumer};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
+use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::{Offset, TopicPartitionList};
+use threatstream_backend::{BackendError, LogReader, LoggedRecord, PartitionRecords, Watermarks};
+use threatstream_domain::Timestamp;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use crate::admin::{Admin, number};
+use crate::clients::{Clients, Lent};
+use crate::context::{Context, Trouble};
+use crate::fault::{from_code, from_error, rejected, unavailable};
+use crate::{native, record};
+
+/// What this does, in errors.
+const DOING: &str = "reading";
+
+/// Waits are at most this long, so that a deadline can be told.
+const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
+
+/// Reads some partitions of a topic.
+pub(crate) struct Reader {
+    admin: Arc<Admin>,
+    trouble: Arc<Trouble>,
+    client: Lent,
+    progress: Progress,
+    /// The assignment does not say where to read on, and must be made again.
+    astray: bool,
+}
+
+/// How far a reader is.
+struct Progress {
+    topic: String,
+    partitions: BTreeMap<u32, Cursor>,
+    /// Taken from the client and not yet handed out: stays when a call is cancelled.
+    pending: BTreeMap<u32, Vec<LoggedRecord>>,
+    pending_bytes: usize,
+    /// What the connections have suffered since records came last.
+    suffered: Option<Code>,
+}
+
+struct Cursor {
+    /// The offset to read next.
+    next: u64,
+    /// The time of the last record.
+    last: Timestamp,
+    watermarks: Watermarks,
+}
+
+impl Reader {
+    /// A reader of these partitions, each from its offset.
+    pub(crate) async fn open(
+        clients: &Arc<Clients>,
+        admin: Arc<Admin>,
+        trouble: Arc<Trouble>,
+        topic: &str,
+        from: &[(u32, u64)],
+    ) -> Result<Self, BackendError> {
+        let partitions = from.iter().map(|(partition, next)| {
+            let cursor = Cursor {
+                next: *next,
+                last: Timestamp::EPOCH,
+                watermarks: Watermarks::default(),
+            };
+            (*partition, cursor)
+        });
+        let mut reader = Self {
+            admin,
+            trouble,
+            client: clients.lend().await?,
+            progress: Progress {
+                topic: topic.to_owned(),
+                partitions: partitions.collect(),
+                pending: BTreeMap::new(),
+                pending_bytes: 0,
+                suffered: None,
+            },
+            astray: true,
+        };
+        reader.assign().await?;
+        Ok(reader)
+    }
+
+    /// Points the client to where each partition is to be read on. An offset that retention has passed moves on to where the
+    /// partition begins, and the gap shows in the offsets; one beyond the end has no honest answer.
+    async fn assign(&mut self) -> Result<(), BackendError> {
+        let progress = &mut self.progress;
+        let topic = &progress.topic;
+        let partitions: Vec<u32> = progress.partitions.keys().copied().collect();
+        let marks = self.admin.watermarks(topic, &partitions).await?;
+        let mut assignment = TopicPartitionList::with_capacity(partitions.len());
+        for ((partition, cursor), marks) in progress.partitions.iter_mut().zip(marks) {
+            let next = cursor.next;
+            if next > marks.high {
+                return Err(rejected(format!(
+                    "partition {partition} of {topic} ends at {}, before the offset {next}: was the topic deleted and made \
+                     again?",
+                    marks.high
+                )));
+            }
+            if next < marks.low {
+                tracing::warn!(
+                    topic,
+                    partition,
+                    next,
+                    low = marks.low,
+                    "the log begins after the offset"
+                );
+            }
+            cursor.watermarks = marks;
+            let start = next.max(marks.low);
+            let offset = Offset::Offset(i64::try_from(start).map_err(|_| rejected(format!("{start} is no offset")))?);
+            assignment
+                .add_partition_offset(topic, number(*partition), offset)
+                .map_err(|error| from_error(&error, DOING, topic))?;
+        }
+        self.client
+            .assign(&assignment)
+            .map_err(|error| from_error(&error, DOING, topic))?;
+        self.astray = false;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl LogReader for Reader {
+    async fn next(&mut self, max_bytes: usize, wait: Duration) -> Result<Vec<PartitionRecords>, BackendError> {
+        let deadline = Instant::now() + wait.min(LONGEST_WAIT);
+        if self.progress.partitions.is_empty() {
+            sleep_until(deadline).await;
+            return Ok(Vec::new());
+        }
+        loop {
+            if self.astray {
+                self.assign().await?;
+            }
+            let Self {
+                client,
+                progress,
+                astray,
+                ..
+            } = self;
+            *astray = progress.drain(client, max_bytes)?;
+            if !progress.pending.is_empty() {
+                self.trouble.is_over();
+                return Ok(progress.take(client));
+            }
+            if *astray {
+                // The next call assigns, too.
+                if Instant::now() >= deadline {
+                    return Ok(Vec::new());
+                }
+                continue;
+            }
+            match timeout_at(deadline, client.recv()).await {
+                Ok(event) => *astray = progress.receive(event)?,
+                Err(_) => return progress.nothing().map_err(|error| self.trouble.explain(error)),
+            }
+        }
+    }
+}
+
+impl Progress {
+    /// Takes what the client has fetched, without waiting, up to the budget. True: the client has lost its place.
+    fn drain(&mut self, client: &StreamConsumer<Context>, max_bytes: usize) -> Result<bool, BackendError> {
+        let mut stream = client.stream();
+        while self.pending.is_empty() || self.pending_bytes < max_bytes {
+            let Some(Some(event)) = stream.next().now_or_never() else {
+                break;
+            };
+            if self.receive(event)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Takes one event. True: the client has lost its place.
+    fn receive(&mut self, event: KafkaResult<BorrowedMessage<'_>>) -> Result<bool, BackendError> {
+        match event {
+            Ok(message) => self.accept(&message),
+            Err(KafkaError::MessageConsumption(Code::AutoOffsetReset)) => return Ok(true),
+            Err(error) => self.bear(&error)?,
+        }
+        Ok(false)
+    }
+
+    fn accept(&mut self, message: &BorrowedMessage<'_>) {
+        let (Ok(partition), Ok(offset)) = (u32::try_from(message.partition()), u64::try_from(message.offset())) else {
+            return;
+        };
+        if message.topic() != self.topic {
+            return;
+        }
+        // What an assignment before this one had fetched already.
+        let Some(cursor) = self
+            .partitions
+            .get_mut(&partition)
+            .filter(|cursor| offset >= cursor.next)
+        else {
+            return;
+        };
+        let record = record::logged(message, offset, cursor.last);
+        cursor.next = offset + 1;
+        cursor.last = record.timestamp;
+        self.pending_bytes += record::logged_size(&record);
+        self.pending.entry(partition).or_default().push(record);
+        self.suffered = None;
+    }
+
+    /// librdkafka mends connections and leaderships by itself, and tells of them all the same.
+    fn bear(&mut self, error: &KafkaError) -> Result<(), BackendError> {
+        match error {
+            KafkaError::MessageConsumptionFatal(_) => Err(from_error(error, DOING, &self.topic)),
+            // Nothing is read by the group; who may not report progress may read all the same.
+            KafkaError::MessageConsumption(Code::GroupAuthorizationFailed) => Ok(()),
+            error => match error.rdkafka_error_code() {
+                Some(code) if !from_code(code, DOING, &self.topic).is_retryable() => {
+                    Err(from_code(code, DOING, &self.topic))
+                }
+                code => {
+                    self.suffered = code.or(self.suffered);
+                    Ok(())
+                }
+            },
+        }
+    }
+
+    /// The wait is over and nothing came: because there is nothing, or because no broker answers.
+    fn nothing(&mut self) -> Result<Vec<PartitionRecords>, BackendError> {
+        match self.suffered.take() {
+            Some(code @ (Code::AllBrokersDown | Code::Resolve | Code::SSL)) => {
+                Err(unavailable(format!("{DOING} {}: {code}", self.topic)))
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    fn take(&mut self, client: &StreamConsumer<Context>) -> Vec<PartitionRecords> {
+        self.pending_bytes = 0;
+        std::mem::take(&mut self.pending)
+            .into_iter()
+            .map(|(partition, records)| {
+                let mut watermarks = Watermarks::default();
+                if let Some(cursor) = self.partitions.get_mut(&partition) {
+                    let (low, high) = native::cached_watermarks(client, &self.topic, number(partition));
+                    let known = &mut cursor.watermarks;
+                    known.low = known.low.max(low.unwrap_or_default());
+                    known.high = known.high.max(high.unwrap_or_default()).max(cursor.next);
+                    watermarks = *known;
+                }
+                PartitionRecords {
+                    partition,
+                    records,
+                    watermarks,
+                }
+            })
+            .collect()
+    }
+}
