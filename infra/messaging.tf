@@ -20,7 +20,7 @@ locals {
     drain = {
       endpoint    = "${local.url["analyzer"]}/drain"
       audience    = local.url["analyzer"]
-      publishers  = { api = module.api.service_account_member }
+      publishers  = { api = module.api.service_account_member, analyzer = module.analyzer.service_account_member }
       ack_seconds = 600
     }
   } : {}

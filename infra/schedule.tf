@@ -1,4 +1,5 @@
-# The clock: the safety net of the analyzer, expiries and overdue alerts each minute, and the attacks that prove detection.
+# The clock: the safety net of the analyzer, interrupted playbooks and the minute's metrics each minute, and the attacks that prove
+# detection.
 
 locals {
   jobs = merge(

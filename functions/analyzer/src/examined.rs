@@ -7,12 +7,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use threatstream_backend::{LoggedRecord, Record};
 use threatstream_detection::{DeadLetter, Detector, Incoming, Match};
-use threatstream_domain::MARK_HEADER;
+use threatstream_domain::{MARK_HEADER, MAX_EVENT_BYTES, MAX_EVENT_ID_BYTES, truncated};
 
 use crate::StageError;
 
 /// Below so many records a batch is matched where it is; more are spread over the cores.
 const SPREAD_FROM: usize = 256;
+/// A dead letter's reason is cut after so many bytes: it may cite the record.
+const REASON_BYTES: usize = 1024;
+/// A dead letter keeps so many bytes of the record's own headers.
+const HEADERS_BYTES: usize = 16 * 1024;
 
 /// What became of a record: its fingerprint and what was found, or why it is no event.
 pub(crate) type Examined = Result<(u128, Vec<Match>), DeadLetter>;
@@ -72,19 +76,86 @@ fn open_and_examine(detector: &Detector, topic: &str, partition: u32, record: &L
     Ok((opened.fingerprint, found))
 }
 
-/// The record as it was, and beside it where it came from and why it is here.
+/// The record as it was, and beside it where it came from and why it is here. Whoever wrote it kept to no bound (a broker
+/// compares what it allows with compressed batches): what is longer than an event may be is cut, and `dead-letter-bytes` says
+/// how long it was. The letter must fit into any log, or the partition would stand still.
 pub(crate) fn dead_letter(topic: &str, partition: u32, record: &LoggedRecord, reason: &str) -> Record {
     let header = |name: &str, value: String| (name.to_owned(), Bytes::from(value));
-    let mut headers = record.headers.clone();
-    headers.extend([
-        header("dead-letter-reason", reason.to_owned()),
+    // Before the record's own: the first of a name is the one that is found.
+    let mut headers = vec![
+        header("dead-letter-reason", truncated(reason, REASON_BYTES).to_owned()),
         header("dead-letter-topic", topic.to_owned()),
         header("dead-letter-partition", partition.to_string()),
         header("dead-letter-offset", record.offset.to_string()),
-    ]);
+    ];
+    if record.value.len() > MAX_EVENT_BYTES {
+        headers.push(header("dead-letter-bytes", record.value.len().to_string()));
+    }
+    let mut room = HEADERS_BYTES;
+    for (name, value) in &record.headers {
+        // The names and lengths take room, too.
+        if let Some(left) = room.checked_sub(name.len() + value.len() + 16) {
+            room = left;
+            headers.push((name.clone(), value.clone()));
+        }
+    }
     Record {
-        key: record.key.clone(),
-        value: record.value.clone(),
+        key: truncated(&record.key, MAX_EVENT_ID_BYTES).to_owned(),
+        value: record.value.slice(..record.value.len().min(MAX_EVENT_BYTES)),
         headers,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use threatstream_domain::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn a_dead_letter_fits_whatever_the_record_was() {
+        let big = |letter: char| letter.to_string().repeat(3 << 20);
+        let record = LoggedRecord {
+            offset: 7,
+            timestamp: Timestamp::EPOCH,
+            key: big('k'),
+            value: big('v').into(),
+            headers: vec![
+                ("small".to_owned(), "kept".into()),
+                ("big".to_owned(), big('h').into()),
+                (big('n'), Bytes::new()),
+                ("dead-letter-reason".to_owned(), "forged".into()),
+            ],
+        };
+        let letter = dead_letter("raw", 3, &record, &big('r'));
+        let headers = letter.headers.iter().map(|(name, value)| name.len() + value.len());
+        let bytes = letter.key.len() + letter.value.len() + headers.sum::<usize>();
+        assert!(bytes < 300 << 10, "{bytes}");
+        let find = |name: &str| {
+            letter
+                .headers
+                .iter()
+                .find(|(key, _)| key == name)
+                .map(|(_, value)| value.as_ref())
+        };
+        assert_eq!(find("dead-letter-bytes"), Some(b"3145728".as_slice()));
+        assert_eq!(find("small"), Some(b"kept".as_slice()));
+        assert_eq!(find("big"), None);
+        assert!(find("dead-letter-reason").is_some_and(|reason| reason.starts_with(b"rrr")));
+    }
+
+    #[test]
+    fn a_record_of_the_usual_size_is_kept_as_it_was() {
+        let record = LoggedRecord {
+            offset: 7,
+            timestamp: Timestamp::EPOCH,
+            key: "k".to_owned(),
+            value: "v".repeat(MAX_EVENT_BYTES).into(),
+            headers: vec![("h".to_owned(), "1".into())],
+        };
+        let letter = dead_letter("raw", 3, &record, "why");
+        assert_eq!((&letter.key, &letter.value), (&record.key, &record.value));
+        assert!(letter.headers.contains(&record.headers[0]));
+        assert!(letter.headers.iter().all(|(name, _)| name != "dead-letter-bytes"));
     }
 }

@@ -3,29 +3,30 @@
 //! A partition of matches is worked by itself: its key sends everything that one window, one suppression counter or one alert
 //! needs to the same partition.
 
+mod held;
+mod lease;
+mod room;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
-use bytes::Bytes;
-use threatstream_backend::{
-    AlertWrite, BackendError, Backends, Commit, CommitError, Durability, LogReader, LoggedRecord, NewThreat,
-    PartitionId, SavedState, StateChange,
-};
+use threatstream_backend::{CommitError, Durability, LoggedRecord, PartitionId};
 use threatstream_detection::Match;
-use threatstream_detection::judge::{JudgeState, Judged};
-use threatstream_domain::{Threat, Timestamp};
+use threatstream_domain::Timestamp;
 use threatstream_runtime::metrics::prometheus_client::metrics::counter::Counter;
 use threatstream_runtime::{CancellationToken, metrics};
 use tokio::task::JoinSet;
 
-use crate::{Dependencies, LEASE, LEASE_ROUND, StageError, batch, examined::dead_letter, pause, publish};
+use crate::progress::Progress;
+use crate::{Dependencies, LEASE_ROUND, StageError, batch, examined::dead_letter, pause, publish};
+use held::Held;
+use room::Room;
 
-/// About how much is read at once.
-const BATCH_BYTES: usize = 2 << 20;
-/// A commit holds at most so many threats.
+/// About how much is read at once. What is there is judged at once: a batch never waits for more to come, and this much is
+/// judged in far less than a second.
+const BATCH_BYTES: usize = 1 << 20;
+/// A commit holds at most so many threats. How many bytes it writes is bounded where the batch is judged.
 const BATCH_THREATS: usize = 500;
-/// The state is compacted when the deltas since have grown past this, or past the snapshot itself.
-const COMPACT_AFTER: usize = 1 << 20;
 /// How many alerts' parts of the analysts are asked for again before the batch is given up.
 const RACES: u32 = 5;
 
@@ -81,23 +82,17 @@ pub struct Judge {
     partition: u32,
     partitions: u32,
     held: Option<Held>,
+    /// Given up in order; taken again without reading its state when nobody had the partition meanwhile.
+    parked: Option<Held>,
     next_round: Timestamp,
     batches: u64,
+    /// Threats stored since they were last asked for.
+    stored: u64,
+    progress: Progress,
     /// Alerts that the last commit found changed, though the state may know nothing of them.
     contested: Vec<String>,
+    room: Room,
     threats: Counter,
-}
-
-struct Held {
-    epoch: u64,
-    next_offset: u64,
-    state: JudgeState,
-    /// Bytes of deltas since the last snapshot, and of that snapshot.
-    deltas: usize,
-    snapshot: usize,
-    reader: Box<dyn LogReader>,
-    /// What the last commit named as unpublished is published by now.
-    published: bool,
 }
 
 impl Judge {
@@ -109,9 +104,13 @@ impl Judge {
             partition,
             partitions,
             held: None,
+            parked: None,
             next_round: Timestamp::EPOCH,
             batches: 0,
+            stored: 0,
+            progress: Progress::default(),
             contested: Vec::new(),
+            room: Room::default(),
             threats: metrics::counter("threatstream_threats_stored", "Threats stored"),
         }
     }
@@ -121,13 +120,22 @@ impl Judge {
     /// # Errors
     /// What a backend fails with. [`Judge::forget`] everything then.
     pub async fn step(&mut self, wait: Duration) -> Result<usize, StageError> {
-        self.round().await?;
+        self.hold().await?;
+        let topic = self.id().topic;
         let Some(held) = &mut self.held else {
             tokio::time::sleep(wait.min(Duration::from_secs(1))).await;
             return Ok(0);
         };
+        let log = &self.dependencies.backends.log;
+        let reader = match &mut held.reader {
+            Some(reader) => reader,
+            None => {
+                let from = [(self.partition, held.next_offset)];
+                held.reader.insert(log.open(&topic, &from).await?)
+            }
+        };
         let mut count = 0;
-        for read in held.reader.next(BATCH_BYTES, wait).await? {
+        for read in reader.next(BATCH_BYTES, wait).await? {
             count += read.records.len();
             self.work(read.records).await?;
         }
@@ -142,26 +150,17 @@ impl Judge {
 
     /// Gives up the lease, so that another need not wait for it, nor publish again what is published.
     pub async fn release(mut self) {
-        let id = self.id();
-        let Some(held) = &mut self.held else { return };
-        let store = self.dependencies.backends.store.clone();
-        if held.published {
-            let now = self.dependencies.clock.now();
-            let batch_id = format!("{}-{}-end", self.dependencies.owner, held.epoch);
-            let (last, _) = held.commit(id.clone(), batch_id, held.next_offset, 0, Judged::default(), now);
-            if let Err(error) = store
-                .commit(Commit {
-                    minutes: Vec::new(),
-                    ..last
-                })
-                .await
-            {
-                tracing::debug!(%error, partition = self.partition, "the next holder publishes the last batch again");
-            }
-        }
-        if let Err(error) = store.release(&id, held.epoch).await {
-            tracing::warn!(%error, partition = self.partition, "lease not released; it runs out by itself");
-        }
+        self.park().await;
+    }
+
+    /// The first match that is not judged yet; `None` while another holds the partition.
+    pub(crate) fn next_offset(&self) -> Option<u64> {
+        self.held.as_ref().map(|held| held.next_offset)
+    }
+
+    /// How many threats were stored since the last call.
+    pub(crate) fn take_stored(&mut self) -> u64 {
+        std::mem::take(&mut self.stored)
     }
 
     fn id(&self) -> PartitionId {
@@ -171,52 +170,7 @@ impl Judge {
         }
     }
 
-    async fn round(&mut self) -> Result<(), StageError> {
-        let now = self.dependencies.clock.now();
-        // A clock that was set back must not keep leases from being renewed.
-        if now < self.next_round && self.next_round.since(now) <= LEASE_ROUND {
-            return Ok(());
-        }
-        let backends = self.dependencies.backends.clone();
-        let id = self.id();
-        if let Some(held) = &self.held {
-            if !backends.store.renew(&id, held.epoch, LEASE, now).await? {
-                tracing::info!(partition = self.partition, "another took the partition");
-                self.held = None;
-            }
-        } else if let Some(checkpoint) = backends
-            .store
-            .acquire(&id, self.partitions, &self.dependencies.owner, LEASE, now)
-            .await?
-        {
-            publish_rest(&backends, &checkpoint.unpublished, now).await?;
-            self.load(checkpoint.owner_epoch, checkpoint.next_offset).await?;
-        }
-        self.next_round = now.plus(LEASE_ROUND);
-        Ok(())
-    }
-
-    async fn load(&mut self, epoch: u64, next_offset: u64) -> Result<(), StageError> {
-        let backends = &self.dependencies.backends;
-        let saved = backends.store.load_state(&self.id()).await?;
-        let mut held = Held {
-            epoch,
-            next_offset,
-            state: JudgeState::default(),
-            deltas: 0,
-            snapshot: 0,
-            reader: backends
-                .log
-                .open(&backends.topics.matches, &[(self.partition, next_offset)])
-                .await?,
-            published: true,
-        };
-        held.restore(&saved)?;
-        self.held = Some(held);
-        Ok(())
-    }
-
-    /// Publishes what the last holder committed and may not have published.
+    /// Judges records and commits what they come to.
     async fn work(&mut self, records: Vec<LoggedRecord>) -> Result<(), StageError> {
         let topic = self.id().topic;
         let (mut matches, mut offsets, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
@@ -256,7 +210,8 @@ impl Judge {
         Ok(())
     }
 
-    /// Judges and commits as much as fits one commit: how many. `None`: nothing was committed; the state is as it was saved.
+    /// Judges and commits as much as fits one commit: how many. `None`: others were faster. When nothing was committed, the state
+    /// is as it was saved.
     async fn judge(
         &mut self,
         matches: &[Match],
@@ -265,6 +220,7 @@ impl Judge {
         let backends = self.dependencies.backends.clone();
         let id = self.id();
         let Some(held) = &mut self.held else { return Ok(None) };
+        let matches = self.room.first(matches);
         let mut alerts = held.state.alerts_of(matches);
         alerts.extend(self.contested.iter().cloned());
         let cases = if alerts.is_empty() {
@@ -279,23 +235,24 @@ impl Judge {
         let next_offset = offset_after(taken);
         // What lies between and was not judged was gone from the log, or was no match.
         let lost = (next_offset - held.next_offset).saturating_sub(taken as u64);
-        let (commit, threats) = held.commit(id, batch_id, next_offset, lost, judged, now);
+        let (commit, threats) = held.commit(id, batch_id.clone(), next_offset, lost, judged, now);
         match batch::commit(&backends, commit).await {
             Ok(()) => {
-                held.next_offset = next_offset;
-                held.published = false;
+                held.committed(next_offset, batch_id, threats.len());
                 self.contested.clear();
+                self.room.double();
                 self.threats.inc_by(threats.len() as u64);
+                self.stored += threats.len() as u64;
                 publish::publish(&backends, &threats, now).await?;
-                held.published = true;
+                held.is_published = true;
+                self.progress.moved(self.partition, next_offset);
+                self.compact().await;
+                self.progress.tell(&backends, &backends.topics.matches).await;
                 Ok(Some(taken))
             }
             Err(CommitError::AlertsChanged(alerts)) => {
                 tracing::debug!(?alerts, "analysts changed alerts meanwhile; judging again");
-                let saved = backends.store.load_state(&self.id()).await?;
-                if let Some(held) = &mut self.held {
-                    held.restore(&saved)?;
-                }
+                self.restore().await?;
                 self.contested = alerts;
                 Ok(None)
             }
@@ -307,74 +264,25 @@ impl Judge {
                 self.forget();
                 Ok(None)
             }
+            // A commit is weighed before it is sent, but what a store adds is its own affair: it may refuse one as too large.
+            Err(CommitError::Backend(error)) if !error.is_retryable() && self.room.halve(taken) => {
+                tracing::warn!(%error, taken, partition = self.partition, "commit rejected; judging half as much");
+                self.restore().await?;
+                Ok(Some(0))
+            }
             Err(CommitError::Backend(error)) => Err(error.into()),
+        }
+    }
+
+    /// Goes back to the state that was saved.
+    async fn restore(&mut self) -> Result<(), StageError> {
+        let saved = self.dependencies.backends.store.load_state(&self.id()).await?;
+        match &mut self.held {
+            Some(held) => held.restore(&saved),
+            None => Ok(()),
         }
     }
 }
 
-/// Publishes what the last holder committed and may not have published.
-async fn publish_rest(backends: &Backends, ids: &[String], now: Timestamp) -> Result<(), BackendError> {
-    let mut threats = Vec::with_capacity(ids.len());
-    for id in ids {
-        threats.extend(backends.store.threat(id).await?);
-    }
-    publish::publish(backends, &threats, now).await
-}
-
-impl Held {
-    /// Takes the state from what was saved.
-    fn restore(&mut self, saved: &SavedState) -> Result<(), StageError> {
-        self.state = JudgeState::load(&saved.slots, &saved.deltas)?;
-        self.deltas = saved.deltas.iter().map(Bytes::len).sum();
-        self.snapshot = saved.slots.iter().map(|(_, bytes)| bytes.len()).sum();
-        Ok(())
-    }
-
-    fn commit(
-        &mut self,
-        id: PartitionId,
-        batch_id: String,
-        next_offset: u64,
-        lost: u64,
-        judged: Judged,
-        now: Timestamp,
-    ) -> (Commit, Vec<Threat>) {
-        let delta = self.state.take_delta();
-        self.deltas += delta.len();
-        let snapshot = (self.deltas > COMPACT_AFTER.max(self.snapshot)).then(|| {
-            let slots = self.state.snapshot();
-            self.deltas = 0;
-            self.snapshot = slots.iter().map(|(_, bytes)| bytes.len()).sum();
-            slots.into_iter().map(|(slot, bytes)| (slot, bytes.into())).collect()
-        });
-        let threats: Vec<Threat> = judged.threats.iter().map(|(threat, _)| threat.clone()).collect();
-        let commit = Commit {
-            id,
-            owner_epoch: self.epoch,
-            expected_offset: self.next_offset,
-            next_offset,
-            batch_id,
-            unpublished: threats.iter().map(|threat| threat.id.clone()).collect(),
-            tally: judged.tally,
-            lost,
-            minutes: vec![judged.minute],
-            threats: judged
-                .threats
-                .into_iter()
-                .map(|(threat, originals)| NewThreat { threat, originals })
-                .collect(),
-            alerts: judged
-                .alerts
-                .into_iter()
-                .map(|(group, case_version)| AlertWrite { group, case_version })
-                .collect(),
-            state: StateChange {
-                delta: delta.into(),
-                snapshot,
-            },
-            frames: judged.frames,
-            now,
-        };
-        (commit, threats)
-    }
-}
+#[cfg(test)]
+mod tests;

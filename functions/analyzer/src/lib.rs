@@ -8,24 +8,35 @@
 //! - **judge** ([`judging`]) reads `security.matches`, correlates, suppresses, scores and groups, commits threats and alerts
 //!   with its checkpoint, and publishes then: what is committed and not yet known to be published is named in the checkpoint.
 //!
+//! Three things start the work, one of which is chosen for a deployment ([`Mode`]): a wake-up ([`drain`]), a connector that brings
+//! records ([`push`]), or workers that never stop.
+//!
 //! What the stages decide is pure code in `threatstream-detection`; here is the order of reading, publishing and committing
 //! that makes it survive the death of the process at any moment.
 
 mod batch;
+mod config;
+pub mod drain;
 mod examined;
+mod failure;
 pub mod judging;
 pub mod matching;
+mod progress;
 mod publish;
+pub mod push;
 pub mod rules;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::routing::post;
 use threatstream_backend::{BackendError, Backends};
 use threatstream_detection::Detector;
 use threatstream_domain::Clock;
 use threatstream_runtime::{CancellationToken, Function};
+
+pub use config::{Config, Mode};
 
 /// How long a lease holds without being renewed.
 pub const LEASE: Duration = Duration::from_secs(15);
@@ -62,13 +73,39 @@ pub enum StageError {
     State(#[from] threatstream_detection::judge::UnreadableState),
 }
 
-/// The analyzer with both stages as workers, for a process that stays.
+/// The analyzer, started by what the configuration says.
+///
+/// `worker`: both stages as workers, and no routes. `drain`: `POST /drain`. `push`: `POST /` and `POST /drain`. A function with
+/// routes has no workers: what a request starts is finished before it is answered.
 #[must_use]
-pub fn build(dependencies: &Dependencies) -> Function {
-    let (matching, judging) = (dependencies.clone(), dependencies.clone());
-    Function::new("analyzer", Router::new())
-        .worker("match", move |stop| matching::run(matching.clone(), stop))
-        .worker("judge", move |stop| judging::run(judging.clone(), stop))
+pub fn build(config: Config, dependencies: Dependencies) -> Function {
+    let (log, store) = (dependencies.backends.log.clone(), dependencies.backends.store.clone());
+    if config.mode == Mode::Worker {
+        let (matching, judging) = (dependencies.clone(), dependencies);
+        return Function::new("analyzer", Router::new())
+            .worker("match", move |stop| matching::run(matching.clone(), stop))
+            .worker("judge", move |stop| judging::run(judging.clone(), stop));
+    }
+    let drainer = Arc::new(drain::Drainer::new(dependencies, config.push, config.drain_for));
+    let mut router = Router::new().route("/drain", post(drain::post_drain));
+    if config.mode == Mode::Push {
+        router = router.route("/", post(push::post_records));
+    }
+    let function = Function::new("analyzer", router.with_state(drainer))
+        .ingest("/drain")
+        .ready("event_log", move || {
+            let log = log.clone();
+            async move { log.check().await.map_err(|_| "does not answer".to_owned()) }
+        })
+        .ready("store", move || {
+            let store = store.clone();
+            async move { store.check().await.map_err(|_| "does not answer".to_owned()) }
+        });
+    if config.mode == Mode::Push {
+        function.ingest("/")
+    } else {
+        function
+    }
 }
 
 /// Waits, unless the token is cancelled first: false.

@@ -3,26 +3,29 @@
 //! One matcher works all the partitions that it holds, in the order in which the log took the records, so that what belongs
 //! together reaches judge in the same order whatever the number of partitions.
 
-use std::collections::{BTreeMap, VecDeque};
+mod held;
+mod leases;
+mod queue;
+mod reading;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use threatstream_backend::{
-    Commit, CommitError, Durability, LogReader, LoggedRecord, PartitionId, Record, StateChange,
-};
-use threatstream_detection::{Match, Recent};
-use threatstream_domain::{MinuteStats, Tally, Timestamp};
+use threatstream_backend::{CommitError, Durability, LogReader, PartitionId, Record};
+use threatstream_detection::Match;
+use threatstream_domain::Timestamp;
 use threatstream_runtime::metrics::prometheus_client::metrics::counter::Counter;
 use threatstream_runtime::{CancellationToken, metrics};
+use tokio::time::Instant;
 
 use crate::examined::{dead_letter, examine};
-use crate::{Dependencies, LEASE, LEASE_ROUND, StageError, batch, pause};
-
-/// About how much is read at once.
-const BATCH_BYTES: usize = 4 << 20;
-/// Deltas are compacted into chunks after so many, or so many bytes.
-const COMPACT_AFTER: (usize, usize) = (256, 1 << 20);
+use crate::progress::Progress;
+use crate::{Dependencies, LEASE_ROUND, StageError, batch, pause};
+use held::{Held, Outcome};
+use reading::{Batch, WAITING_BYTES};
 
 /// Works until the token is cancelled. Failures of the backends are waited out.
 ///
@@ -61,32 +64,27 @@ pub async fn run(dependencies: Dependencies, stop: CancellationToken) -> anyhow:
 pub struct Matcher {
     dependencies: Dependencies,
     partitions: u32,
+    /// The partitions to work; `None`: all of them.
+    only: Option<BTreeSet<u32>>,
     held: BTreeMap<u32, Held>,
+    /// Given up in order; taken again without reading their state when nobody had them meanwhile.
+    parked: BTreeMap<u32, Held>,
+    /// Reads on from where each held partition's records end; opened when the log is to be read.
     reader: Option<Box<dyn LogReader>>,
+    /// Records were offered since the last step: they are worked before the log is read.
+    offered: bool,
+    /// Records that wait for their turn take at most about so many bytes.
+    waiting_limit: usize,
+    /// Records were dropped to save memory: until all partitions are level, none goes on while another has more.
+    is_strict: bool,
+    /// Since when the log gives nothing.
+    silent_since: Option<Instant>,
     next_round: Timestamp,
     batches: u64,
+    /// Where the records that were published to the topic of matches end, by its partitions.
+    published: BTreeMap<u32, u64>,
+    progress: Progress,
     processed: Counter,
-}
-
-struct Held {
-    epoch: u64,
-    next_offset: u64,
-    recent: Recent,
-    /// Deltas since the last chunks were written, and their bytes.
-    deltas: (usize, usize),
-    /// Read, and not yet worked.
-    pending: VecDeque<LoggedRecord>,
-    /// The log holds more of this partition than was read.
-    behind: bool,
-}
-
-/// What a batch does to one partition.
-#[derive(Default)]
-struct Outcome {
-    tally: Tally,
-    lost: u64,
-    next_offset: u64,
-    delta: Vec<u8>,
 }
 
 impl Matcher {
@@ -96,39 +94,41 @@ impl Matcher {
         Self {
             dependencies,
             partitions,
+            only: None,
             held: BTreeMap::new(),
+            parked: BTreeMap::new(),
             reader: None,
+            offered: false,
+            waiting_limit: WAITING_BYTES,
+            is_strict: false,
+            silent_since: None,
             next_round: Timestamp::EPOCH,
             batches: 0,
+            published: BTreeMap::new(),
+            progress: Progress::default(),
             processed: metrics::counter("threatstream_events_processed", "Events matched against the rules"),
         }
     }
 
-    /// Takes free leases when it is time to look, waits up to `wait` for records, and works one batch: how many records.
+    /// Takes free leases when it is time to look, waits up to `wait` for records unless some were offered, and works one
+    /// batch: how many records.
     ///
     /// # Errors
     /// What a backend fails with. [`Matcher::forget`] everything then.
     pub async fn step(&mut self, wait: Duration) -> Result<usize, StageError> {
-        self.round().await?;
-        let Some(reader) = &mut self.reader else {
+        self.hold().await?;
+        if self.held.is_empty() {
             tokio::time::sleep(wait.min(Duration::from_secs(1))).await;
             return Ok(0);
-        };
-        for read in reader.next(BATCH_BYTES, wait).await? {
-            if let Some(held) = self.held.get_mut(&read.partition) {
-                held.behind = read
-                    .records
-                    .last()
-                    .is_some_and(|last| last.offset + 1 < read.watermarks.high);
-                held.pending.extend(read.records);
-            }
         }
-        let records = self.take_in_order();
-        if records.is_empty() {
-            return Ok(0);
+        if !std::mem::take(&mut self.offered) {
+            self.read(wait).await?;
         }
-        let count = records.len();
-        self.work(records).await?;
+        let batch = self.take_in_order();
+        let count = batch.0.len();
+        if count > 0 {
+            self.work(batch).await?;
+        }
         Ok(count)
     }
 
@@ -136,22 +136,30 @@ impl Matcher {
     pub fn forget(&mut self) {
         self.held.clear();
         self.reader = None;
+        self.offered = false;
+        self.is_strict = false;
+        self.silent_since = None;
         self.next_round = Timestamp::EPOCH;
     }
 
     /// Gives up the leases, so that another need not wait for them.
-    pub async fn release(self) {
-        for (partition, held) in &self.held {
-            if let Err(error) = self
-                .dependencies
-                .backends
-                .store
-                .release(&self.id(*partition), held.epoch)
-                .await
-            {
-                tracing::warn!(%error, partition, "lease not released; it runs out by itself");
-            }
-        }
+    pub async fn release(mut self) {
+        self.park().await;
+    }
+
+    /// Whether records are in memory that are not worked yet.
+    pub(crate) fn has_pending(&self) -> bool {
+        self.held.values().any(|held| !held.queue.is_empty())
+    }
+
+    /// The first record of a partition that is not worked yet; `None` while another holds it.
+    pub(crate) fn next_offset(&self, partition: u32) -> Option<u64> {
+        self.held.get(&partition).map(|held| held.next_offset)
+    }
+
+    /// Where the matches published since the last call end, by partition.
+    pub(crate) fn take_published(&mut self) -> BTreeMap<u32, u64> {
+        std::mem::take(&mut self.published)
     }
 
     fn id(&self, partition: u32) -> PartitionId {
@@ -161,99 +169,7 @@ impl Matcher {
         }
     }
 
-    /// Renews what is held and takes what is free, every [`LEASE_ROUND`].
-    async fn round(&mut self) -> Result<(), StageError> {
-        let now = self.dependencies.clock.now();
-        // A clock that was set back must not keep leases from being renewed.
-        if now < self.next_round && self.next_round.since(now) <= LEASE_ROUND {
-            return Ok(());
-        }
-        let store = self.dependencies.backends.store.clone();
-        let mut changed = false;
-        for partition in 0..self.partitions {
-            let id = self.id(partition);
-            if let Some(held) = self.held.get(&partition) {
-                if !store.renew(&id, held.epoch, LEASE, now).await? {
-                    tracing::info!(partition, "another took the partition");
-                    self.held.remove(&partition);
-                    changed = true;
-                }
-                continue;
-            }
-            let Some(checkpoint) = store
-                .acquire(&id, self.partitions, &self.dependencies.owner, LEASE, now)
-                .await?
-            else {
-                continue;
-            };
-            let saved = store.load_state(&id).await?;
-            let mut recent = Recent::load(saved.slots.iter().map(|(_, bytes)| bytes.as_ref()));
-            for delta in &saved.deltas {
-                for print in delta.as_chunks::<16>().0 {
-                    recent.insert(u128::from_le_bytes(*print));
-                }
-            }
-            let held = Held {
-                epoch: checkpoint.owner_epoch,
-                next_offset: checkpoint.next_offset,
-                recent,
-                deltas: (saved.deltas.len(), saved.deltas.iter().map(Bytes::len).sum()),
-                pending: VecDeque::new(),
-                behind: false,
-            };
-            self.held.insert(partition, held);
-            changed = true;
-        }
-        if changed {
-            self.reopen().await?;
-        }
-        self.next_round = now.plus(LEASE_ROUND);
-        Ok(())
-    }
-
-    async fn reopen(&mut self) -> Result<(), StageError> {
-        let from: Vec<(u32, u64)> = self
-            .held
-            .iter()
-            .map(|(partition, held)| (*partition, held.next_offset))
-            .collect();
-        for held in self.held.values_mut() {
-            held.pending.clear();
-            held.behind = false;
-        }
-        let backends = &self.dependencies.backends;
-        self.reader = if from.is_empty() {
-            None
-        } else {
-            Some(backends.log.open(&backends.topics.raw, &from).await?)
-        };
-        Ok(())
-    }
-
-    /// Records whose turn it is, in the order in which the log took them: none from beyond where a partition that holds more
-    /// has been read to.
-    fn take_in_order(&mut self) -> Vec<(u32, LoggedRecord)> {
-        let cut = self
-            .held
-            .values()
-            .filter(|held| held.behind)
-            .filter_map(|held| held.pending.back())
-            .map(|record| record.timestamp)
-            .min();
-        let mut records = Vec::new();
-        for (partition, held) in &mut self.held {
-            while let Some(record) = held
-                .pending
-                .pop_front_if(|record| cut.is_none_or(|cut| record.timestamp <= cut))
-            {
-                records.push((*partition, record));
-            }
-        }
-        records.sort_by_key(|(partition, record)| (record.timestamp, *partition, record.offset));
-        records
-    }
-
-    async fn work(&mut self, records: Vec<(u32, LoggedRecord)>) -> Result<(), StageError> {
+    async fn work(&mut self, (records, lost): Batch) -> Result<(), StageError> {
         let backends = self.dependencies.backends.clone();
         let records = Arc::new(records);
         let examined = examine(&self.dependencies.detector, &backends.topics.raw, &records).await?;
@@ -266,10 +182,10 @@ impl Matcher {
             };
             let outcome = outcomes.entry(*partition).or_insert_with(|| Outcome {
                 next_offset: held.next_offset,
+                lost: lost.get(partition).copied().unwrap_or_default(),
                 ..Outcome::default()
             });
-            outcome.lost += record.offset.saturating_sub(outcome.next_offset);
-            outcome.next_offset = record.offset + 1;
+            outcome.next_offset = outcome.next_offset.max(record.offset + 1);
             match examined {
                 Err(reason) => {
                     outcome.tally.dead_lettered += 1;
@@ -297,10 +213,14 @@ impl Matcher {
         }
         // Publish, then commit: what is published twice is a duplicate to judge; what is committed unpublished would be lost.
         if !matches.is_empty() {
-            backends
+            let positions = backends
                 .log
                 .append(&backends.topics.matches, matches, Durability::Redoable)
                 .await?;
+            for position in positions {
+                let end = self.published.entry(position.partition).or_default();
+                *end = (*end).max(position.offset + 1);
+            }
         }
         if !dead.is_empty() {
             tracing::warn!(
@@ -330,14 +250,18 @@ impl Matcher {
             let commit = held.commit(id, batch_id, outcome, now);
             self.processed.inc_by(commit.tally.clean + commit.tally.matched);
             let backends = backends.clone();
-            commits.push(async move { (commit.next_offset, partition, batch::commit(&backends, commit).await) });
+            commits.push(async move {
+                let (next_offset, batch_id) = (commit.next_offset, commit.batch_id.clone());
+                (partition, next_offset, batch_id, batch::commit(&backends, commit).await)
+            });
         }
         let mut lost = false;
-        for (next_offset, partition, result) in futures_util::future::join_all(commits).await {
+        for (partition, next_offset, batch_id, result) in futures_util::future::join_all(commits).await {
             match result {
                 Ok(()) => {
                     if let Some(held) = self.held.get_mut(&partition) {
-                        held.next_offset = next_offset;
+                        held.committed(next_offset, batch_id);
+                        self.progress.moved(partition, next_offset);
                     }
                 }
                 Err(CommitError::Backend(error)) => return Err(error.into()),
@@ -348,46 +272,11 @@ impl Matcher {
                 }
             }
         }
-        if lost { self.reopen().await } else { Ok(()) }
-    }
-}
-
-impl Held {
-    fn commit(&mut self, id: PartitionId, batch_id: String, outcome: Outcome, now: Timestamp) -> Commit {
-        self.deltas = (self.deltas.0 + 1, self.deltas.1 + outcome.delta.len());
-        let compact = self.deltas.0 >= COMPACT_AFTER.0 || self.deltas.1 >= COMPACT_AFTER.1;
-        let snapshot = compact.then(|| {
-            self.deltas = (0, 0);
-            self.recent
-                .save(0)
-                .into_iter()
-                .map(|(slot, bytes)| (slot, bytes.into()))
-                .collect()
-        });
-        let processed = outcome.tally.clean + outcome.tally.matched;
-        Commit {
-            id,
-            owner_epoch: self.epoch,
-            expected_offset: self.next_offset,
-            next_offset: outcome.next_offset,
-            batch_id,
-            unpublished: Vec::new(),
-            tally: outcome.tally,
-            lost: outcome.lost,
-            minutes: vec![MinuteStats {
-                minute: now.minute(),
-                processed,
-                ..MinuteStats::default()
-            }],
-            threats: Vec::new(),
-            alerts: Vec::new(),
-            state: StateChange {
-                delta: outcome.delta.into(),
-                snapshot,
-            },
-            frames: Vec::new(),
-            now,
+        if lost {
+            self.start_over();
         }
+        self.progress.tell(&backends, &backends.topics.raw).await;
+        Ok(())
     }
 }
 

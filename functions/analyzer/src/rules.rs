@@ -49,6 +49,19 @@ pub fn load(builtin: bool, folder: Option<&Path>) -> Result<RuleSet, UnreadableR
     Ok(RuleSet::load(files))
 }
 
+/// Logs what was loaded, and each rule that was set aside with its reason.
+pub fn tell(rules: &RuleSet) {
+    for set_aside in rules.set_aside() {
+        tracing::warn!(file = set_aside.file, reason = %set_aside.reason, "rule set aside");
+    }
+    tracing::info!(
+        rules = rules.rules().len(),
+        correlations = rules.correlations().len(),
+        hash = rules.hash(),
+        "rules loaded"
+    );
+}
+
 fn collect(path: &Path, depth: usize, paths: &mut Vec<PathBuf>) -> Result<(), UnreadableRules> {
     let unreadable = |source| UnreadableRules {
         path: path.to_owned(),

@@ -79,7 +79,8 @@ impl World {
     }
 
     async fn tasks(&self) -> u64 {
-        self.backends.tasks.depth(RESPOND_QUEUE).await.expect("a depth").waiting
+        let depth = self.backends.tasks.depth(RESPOND_QUEUE).await.expect("a depth");
+        depth.waiting.expect("a count")
     }
 }
 
@@ -192,6 +193,9 @@ impl TaskQueue for Flaky {
     }
     async fn fail(&self, delivery: &Delivery, error: &str, now: Timestamp) -> Result<Failed, BackendError> {
         self.inner.fail(delivery, error, now).await
+    }
+    async fn bury(&self, task: Task, attempts: u32, error: &str, now: Timestamp) -> Result<(), BackendError> {
+        self.inner.bury(task, attempts, error, now).await
     }
     async fn dead_letters(&self, queue: &str, limit: usize) -> Result<Vec<DeadTask>, BackendError> {
         self.inner.dead_letters(queue, limit).await

@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 
 use crate::config::Config;
 use crate::events::{FreshIds, Meters};
-use crate::{alerts, analytics, docs, events, health, information, openapi, simulate, threats, ws_ticket};
+use crate::{alerts, analytics, docs, events, health, information, kafka, openapi, simulate, threats, wake, ws_ticket};
 
 /// What the loaded rule set is, once it has proven that it matches what it must and nothing else.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -49,6 +49,8 @@ pub(crate) struct Api {
     pub(crate) tickets: Tickets,
     pub(crate) ids: FreshIds,
     pub(crate) meters: Meters,
+    pub(crate) rates: kafka::Rates,
+    pub(crate) wake: wake::Wake,
 }
 
 /// The API as a function. It has no workers: whatever a request starts is finished before it is answered.
@@ -61,8 +63,9 @@ pub fn build(config: Config, dependencies: Dependencies) -> Function {
         rules,
         tickets,
     } = dependencies;
-    let probed = backends.clone();
+    let (probed, probed_log) = (backends.clone(), backends.clone());
     let api = Arc::new(Api {
+        wake: wake::Wake::new(config.wake),
         config,
         backends,
         clock,
@@ -70,6 +73,7 @@ pub fn build(config: Config, dependencies: Dependencies) -> Function {
         tickets,
         ids: FreshIds::new(),
         meters: Meters::new(),
+        rates: kafka::Rates::default(),
     });
     let mut routes = routes().split_for_parts().0;
     if mount_root {
@@ -77,7 +81,12 @@ pub fn build(config: Config, dependencies: Dependencies) -> Function {
     }
     let mut function = Function::new("api", routes.with_state(api).merge(docs::router()))
         .ingest("/api/events")
+        .ingest("/api/ingest/pubsub")
         .requires("/api/ws-ticket", Role::Viewer)
+        .ready("event_log", move || {
+            let log = probed_log.log.clone();
+            async move { log.check().await.map_err(|_| "does not answer".to_owned()) }
+        })
         .ready("store", move || {
             let store = probed.store.clone();
             async move { store.check().await.map_err(|_| "does not answer".to_owned()) }
@@ -93,6 +102,7 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::with_openapi(openapi::frame())
         .routes(routes!(health::health))
         .routes(routes!(events::post_events))
+        .routes(routes!(events::pubsub::ingest_pubsub))
         .routes(routes!(simulate::simulate_event))
         .routes(routes!(threats::recent::recent_threats))
         .routes(routes!(threats::stats::threat_statistics))
@@ -111,5 +121,7 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(analytics::timeline::timeline))
         .routes(routes!(analytics::summary::summary))
         .routes(routes!(analytics::ledger::ledger))
+        .routes(routes!(kafka::cluster::cluster))
+        .routes(routes!(kafka::stream_status::stream_status))
         .routes(routes!(ws_ticket::ws_ticket))
 }

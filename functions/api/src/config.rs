@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use threatstream_runtime::{ConfigErrors, Environment, Reader};
+use threatstream_runtime::{ConfigErrors, Environment, PushAuth, Reader};
 
 /// How the API behaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,10 @@ pub struct Config {
     pub probe_timeout: Duration,
     /// How long `POST /api/simulate/event` waits for a verdict.
     pub verdict_wait: Duration,
+    /// Whether the analyzer is woken up when events came: it is one that nothing runs of between requests.
+    pub wake: bool,
+    /// Who may push to `POST /api/ingest/pubsub`.
+    pub push: PushAuth,
 }
 
 impl Default for Config {
@@ -27,12 +31,16 @@ impl Default for Config {
             relay_url: None,
             probe_timeout: Duration::from_secs(2),
             verdict_wait: Duration::from_secs(5),
+            wake: false,
+            push: PushAuth::off(),
         }
     }
 }
 
 impl Config {
-    /// Reads `K_SERVICE` and `RELAY_URL`.
+    /// Reads `K_SERVICE`, `RELAY_URL`, `ANALYZER_MODE`, `PUSH_AUDIENCE` and `PUSH_SERVICE_ACCOUNTS`. `ANALYZER_MODE` is the analyzer's;
+    /// where it is not set, an analyzer that is to be woken up is assumed where the event log is Kafka (`EVENT_LOG`,
+    /// `CONFLUENT_BOOTSTRAP_SERVERS`).
     ///
     /// # Errors
     /// Every variable that is wrong, with what is allowed.
@@ -51,11 +59,26 @@ impl Config {
         {
             reader.problem("RELAY_URL", "expected an address such as https://relay.example.com");
         }
+        let push = reader.absorb(PushAuth::from_env(environment)).unwrap_or_default();
+        let modes = [("drain", true), ("push", false), ("worker", false)];
+        let wake = reader
+            .one_of("ANALYZER_MODE", &modes)
+            .unwrap_or_else(|| has_kafka(&reader));
         reader.finish(Self {
+            wake,
+            push,
             environment: place.to_owned(),
             relay_url,
             ..Self::default()
         })
+    }
+}
+
+/// Whether the event log is Kafka rather than a file that one process has to itself.
+fn has_kafka(reader: &Reader<'_>) -> bool {
+    match reader.text("EVENT_LOG") {
+        Some(log) => log.eq_ignore_ascii_case("kafka"),
+        None => reader.text("CONFLUENT_BOOTSTRAP_SERVERS").is_some(),
     }
 }
 
@@ -73,5 +96,24 @@ mod tests {
         );
         let errors = Config::from_env(&[("RELAY_URL", "relay")]).unwrap_err();
         assert_eq!(errors.problems()[0].variable, "RELAY_URL");
+    }
+
+    #[test]
+    fn the_analyzer_is_woken_up_where_it_sleeps() {
+        let wakes = |variables: &[(&str, &str)]| {
+            let variables: std::collections::HashMap<String, String> = variables
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect();
+            Config::from_env(&variables).unwrap().wake
+        };
+        let kafka = ("CONFLUENT_BOOTSTRAP_SERVERS", "broker:9092");
+        assert!(!wakes(&[]));
+        assert!(wakes(&[kafka]));
+        assert!(!wakes(&[kafka, ("EVENT_LOG", "embedded")]));
+        assert!(!wakes(&[kafka, ("ANALYZER_MODE", "worker")]));
+        assert!(wakes(&[("ANALYZER_MODE", "drain")]));
+        let errors = Config::from_env(&[("ANALYZER_MODE", "never")]).unwrap_err();
+        assert_eq!(errors.problems()[0].variable, "ANALYZER_MODE");
     }
 }

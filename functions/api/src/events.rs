@@ -9,6 +9,7 @@ mod identity;
 mod json;
 mod lines;
 mod meters;
+pub(crate) mod pubsub;
 
 use std::sync::Arc;
 
@@ -101,6 +102,9 @@ pub(crate) async fn post_events(
         read_large(&api, kind, body, stamp).await?
     };
     api.meters.count(&outcome);
+    if outcome.accepted > 0 {
+        api.wake.up(&api.backends, &api.clock).await;
+    }
     outcome.into_response(kind)
 }
 
@@ -184,6 +188,7 @@ pub(crate) async fn append_one(
         return Err(outcome.problem(BodyKind::Json));
     };
     let positions = append(api, records).await.map_err(failure::backend)?;
+    api.wake.up(&api.backends, &api.clock).await;
     let position = positions
         .first()
         .copied()

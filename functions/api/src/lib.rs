@@ -6,9 +6,12 @@
 //! | module | |
 //! |---|---|
 //! | `events` | `POST /api/events`: bodies split into events, checked, named and appended to the log |
+//! | `events::pubsub` | `POST /api/ingest/pubsub`: a log sink of Google Cloud |
+//! | `wake` | the wake-up of an analyzer of which nothing runs between requests |
 //! | `simulate` | `POST /api/simulate/event`: one event, and its verdict |
 //! | `threats`, `alerts`, `analytics` | what was found, and what analysts do about it |
-//! | `health` | each part probed for real |
+//! | `health`, `rules` | each part probed for real |
+//! | `kafka` | the event log and how its streams flow |
 //! | `openapi`, `docs` | the description of every route of the product, and two pages that show it |
 
 mod alerts;
@@ -20,13 +23,17 @@ mod events;
 mod failure;
 mod health;
 mod information;
+mod kafka;
 mod list;
 mod openapi;
+mod rules;
 mod simulate;
 mod threats;
+mod wake;
 mod ws_ticket;
 
 pub use api::{Dependencies, RuleSummary, RulesProbe, build};
 pub use config::Config;
 pub use information::{Information, information};
 pub use openapi::{documented, openapi};
+pub use rules::{probe_builtin_rules, probe_rules};

@@ -19,18 +19,26 @@ const MAX_BACKOFF: Duration = Duration::from_secs(5);
 /// How long clients may take to answer a close.
 const FAREWELL: Duration = Duration::from_secs(3);
 
+/// A reader that has nothing missing since the ring was started, and the feed that it reads.
+struct Following {
+    epoch: String,
+    reader: Box<dyn FeedReader>,
+}
+
 /// Follows the feed until the token is cancelled, then closes every socket.
 pub(crate) async fn run(relay: Arc<Relay>, token: CancellationToken) -> anyhow::Result<()> {
+    let mut following = None;
     let mut backoff = MIN_BACKOFF;
-    while let Some(outcome) = token.run_until_cancelled(follow(&relay, &mut backoff)).await {
-        if let Err(error) = outcome {
-            relay.meters.feed_errors.inc();
-            warn!(%error, retry_in_ms = u64::try_from(backoff.as_millis()).unwrap_or(u64::MAX), "the feed cannot be read");
-            if token.run_until_cancelled(tokio::time::sleep(backoff)).await.is_none() {
-                break;
-            }
-            backoff = (backoff * 2).min(MAX_BACKOFF);
+    while let Some(error) = token
+        .run_until_cancelled(follow(&relay, &mut following, &mut backoff))
+        .await
+    {
+        relay.meters.feed_errors.inc();
+        warn!(%error, retry_in_ms = u64::try_from(backoff.as_millis()).unwrap_or(u64::MAX), "the feed cannot be read");
+        if token.run_until_cancelled(tokio::time::sleep(backoff)).await.is_none() {
+            break;
         }
+        backoff = (backoff * 2).min(MAX_BACKOFF);
     }
     relay.ring.close();
     relay.sessions.close();
@@ -40,38 +48,47 @@ pub(crate) async fn run(relay: Arc<Relay>, token: CancellationToken) -> anyhow::
     Ok(())
 }
 
-/// Returns with the first error, or when history is gone and the ring was started anew.
-async fn follow(relay: &Relay, backoff: &mut Duration) -> Result<(), BackendError> {
-    let store = &relay.dependencies.backends.store;
-    let epoch = store.epoch().await?;
-    let known = relay.ring.head().filter(|place| *place.epoch == *epoch);
-    let place = match known {
-        Some(place) => place,
-        None => start_anew(relay, &epoch).await?,
-    };
-    match store.follow(&FeedCursor(place.after.to_string())).await? {
-        FeedStart::Gone => {
-            warn!(after = %place.after, "the feed's history is gone; clients start anew");
-            start_anew(relay, &epoch).await?;
-            Ok(())
+/// Returns with the first error. A reader that may go on is left in `following`: it knows to where it has seen everything, while the
+/// last record's place can be older than what a feed keeps though nothing came after it.
+async fn follow(relay: &Relay, following: &mut Option<Following>, backoff: &mut Duration) -> BackendError {
+    loop {
+        let current = match following {
+            Some(current) => current,
+            None => match begin(relay).await {
+                Ok(begun) => following.insert(begun),
+                Err(error) => return error,
+            },
+        };
+        if let Err(error) = read(relay, &current.epoch, &mut *current.reader).await {
+            if !error.is_retryable() {
+                *following = None;
+            }
+            return error;
         }
-        FeedStart::Reader(mut reader) => loop {
-            read(relay, &epoch, &mut *reader).await?;
-            *backoff = MIN_BACKOFF;
-        },
+        *backoff = MIN_BACKOFF;
     }
 }
 
-async fn start_anew(relay: &Relay, epoch: &str) -> Result<crate::ring::Place, BackendError> {
-    let head = relay.dependencies.backends.store.head().await?;
+/// A reader from where the ring ends; where there is none any more, the ring is started anew at the feed's end.
+async fn begin(relay: &Relay) -> Result<Following, BackendError> {
+    let store = &relay.dependencies.backends.store;
+    let epoch = store.epoch().await?;
+    if let Some(place) = relay.ring.head().filter(|place| *place.epoch == *epoch) {
+        match store.follow(&FeedCursor(place.after.to_string())).await? {
+            FeedStart::Reader(reader) => return Ok(Following { epoch, reader }),
+            FeedStart::Gone => warn!(after = %place.after, "the feed's history is gone; clients start anew"),
+        }
+    }
+    let head = store.head().await?;
     info!(epoch, head = %head, "following the feed");
-    let after: Arc<str> = head.0.into();
-    relay.ring.reset(epoch, Arc::clone(&after));
-    let unknown = || BackendError::Unavailable {
-        backend: "relay",
-        message: "the ring lost its place".to_owned(),
+    relay.ring.reset(&epoch, head.0.as_str().into());
+    let FeedStart::Reader(reader) = store.follow(&head).await? else {
+        return Err(BackendError::Unavailable {
+            backend: "relay",
+            message: "the feed moved on before it could be followed".to_owned(),
+        });
     };
-    relay.ring.head().ok_or_else(unknown)
+    Ok(Following { epoch, reader })
 }
 
 async fn read(relay: &Relay, epoch: &str, reader: &mut dyn FeedReader) -> Result<(), BackendError> {

@@ -1,7 +1,8 @@
 //! What the workers and the sockets share.
 
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
+use threatstream_runtime::Shutdown;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::task::TaskTracker;
 
@@ -23,6 +24,7 @@ pub(crate) struct Relay {
     pub(crate) reads: Semaphore,
     pub(crate) sessions: TaskTracker,
     connections: watch::Sender<usize>,
+    watched: Once,
 }
 
 impl Relay {
@@ -36,7 +38,19 @@ impl Relay {
             reads: Semaphore::new(READS_AT_ONCE),
             sessions: TaskTracker::new(),
             connections: watch::Sender::new(0),
+            watched: Once::new(),
         }
+    }
+
+    /// Has every socket closed as soon as the server stops: the workers learn of it only when the last request is answered.
+    pub(crate) fn close_with(self: &Arc<Self>, shutdown: &Shutdown) {
+        self.watched.call_once(|| {
+            let (relay, shutdown) = (Arc::clone(self), shutdown.clone());
+            tokio::spawn(async move {
+                shutdown.stopping().await;
+                relay.ring.close();
+            });
+        });
     }
 
     /// How many sockets are open, and every change of it.

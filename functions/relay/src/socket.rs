@@ -10,7 +10,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use hyper_util::rt::TokioIo;
-use threatstream_runtime::Problem;
+use threatstream_runtime::{Problem, Shutdown};
 use tracing::debug;
 use tungstenite::handshake::derive_accept_key;
 
@@ -28,6 +28,9 @@ const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
 pub(crate) async fn open(State(relay): State<Arc<Relay>>, mut request: Request) -> Result<Response, Problem> {
     let accept = accept(request.headers())?;
     let offered = offers(request.headers(), &SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL);
+    if let Some(shutdown) = request.extensions().get::<Shutdown>() {
+        relay.close_with(shutdown);
+    }
     if relay.ring.is_closing() {
         return Err(Problem::unavailable("the relay is stopping", Duration::from_secs(1)));
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 use reqwest::Url;
-use threatstream_runtime::{ConfigErrors, Environment, Reader, Secret};
+use threatstream_runtime::{ConfigErrors, Environment, PushAuth, Reader, Secret};
 
 use crate::playbook::Library;
 
@@ -18,6 +18,11 @@ pub struct Config {
     pub webhook: Option<WebhookConfig>,
     /// Addresses of the operator's own that are never blocked, beside the internal ones.
     pub never_block: Vec<IpNet>,
+    /// Whether workers of this process take tasks from the queue and sweep each minute. Without them, as where a process gets no time
+    /// outside its requests, the queue pushes and a scheduler calls (`WORKERS`).
+    pub workers: bool,
+    /// Who may call `/tasks/respond` and `/tasks/sweep` (`PUSH_AUDIENCE`, `PUSH_SERVICE_ACCOUNTS`).
+    pub push: PushAuth,
 }
 
 /// Where the webhook is. The address may hold a token, so it is a secret.
@@ -30,17 +35,20 @@ pub struct WebhookConfig {
 }
 
 impl Config {
-    /// The built-in playbooks and no webhook.
+    /// The built-in playbooks, no webhook, and workers.
     #[must_use]
     pub fn builtin() -> Self {
         Self {
             playbooks: Library::builtin(),
             webhook: None,
             never_block: Vec::new(),
+            workers: true,
+            push: PushAuth::off(),
         }
     }
 
-    /// Reads `PLAYBOOKS_DIR`, `WEBHOOK_URL`, `WEBHOOK_SECRET` and `NEVER_BLOCK`.
+    /// Reads `PLAYBOOKS_DIR`, `WEBHOOK_URL`, `WEBHOOK_SECRET`, `NEVER_BLOCK`, what [`PushAuth`] reads, and `WORKERS`, whose default is
+    /// false where `K_SERVICE` is set.
     ///
     /// A playbook that is not valid is set aside and listed, and is no error; a folder that cannot be read is one.
     ///
@@ -89,10 +97,15 @@ impl Config {
                 ),
             }
         }
+        let stays = reader.text("K_SERVICE").is_none();
+        let workers = reader.boolean("WORKERS", stays);
+        let push = reader.absorb(PushAuth::from_env(environment)).unwrap_or_default();
         reader.finish(Self {
             playbooks,
             webhook,
             never_block,
+            workers,
+            push,
         })
     }
 }
@@ -117,6 +130,25 @@ mod tests {
         let config = Config::from_env(&empty).unwrap();
         assert!(config.playbooks.get("pb-brute-001").is_some());
         assert!(config.webhook.is_none() && config.never_block.is_empty());
+        assert!(config.workers && config.push == PushAuth::off());
+    }
+
+    #[test]
+    fn a_process_that_gets_no_time_outside_requests_has_no_workers() {
+        fn workers<const N: usize>(environment: [(&str, &str); N]) -> bool {
+            Config::from_env(&environment).unwrap().workers
+        }
+        let there = ("K_SERVICE", "responder");
+        assert!(!workers([there]));
+        assert!(workers([there, ("WORKERS", "true")]));
+        assert!(!workers([("WORKERS", "false")]));
+        let errors = Config::from_env(&[("WORKERS", "some"), ("PUSH_AUDIENCE", "https://responder")]).unwrap_err();
+        let variables: Vec<&str> = errors
+            .problems()
+            .iter()
+            .map(|problem| problem.variable.as_str())
+            .collect();
+        assert_eq!(variables, ["WORKERS", "PUSH_AUDIENCE"]);
     }
 
     #[test]

@@ -13,6 +13,7 @@
 //! | `address` | which addresses are never blocked |
 //! | `execution` | the state machine of an execution: begin, step, undo |
 //! | `task`, `worker` | how work arrives from the queue |
+//! | `sweep`, `minute` | what is due each minute: executions whose worker is gone, and the minute's metrics |
 //! | `http` | the routes, one file each |
 //!
 //! # A new playbook
@@ -30,7 +31,9 @@ mod address;
 mod config;
 mod execution;
 mod http;
+mod minute;
 mod playbook;
+mod sweep;
 mod task;
 #[cfg(test)]
 mod testing;
@@ -40,7 +43,7 @@ use std::sync::Arc;
 
 use threatstream_backend::Backends;
 use threatstream_domain::Clock;
-use threatstream_runtime::Function;
+use threatstream_runtime::{Function, Role};
 
 pub use config::{Config, WebhookConfig};
 pub use playbook::{Approval, Library, Playbook, PlaybookError, SetAside, Trigger};
@@ -56,11 +59,20 @@ pub struct Dependencies {
     pub clock: Clock,
 }
 
-/// The function: its routes, and the worker `respond` that takes tasks from the queue.
+/// The function: its routes and, if [`Config::workers`] says so, the workers `respond`, which takes tasks from the queue, and `minute`,
+/// which sweeps.
 #[must_use]
 pub fn build(config: Config, dependencies: Dependencies) -> Function {
+    let workers = config.workers;
     let engine = Arc::new(Engine::new(config, dependencies));
+    let function = Function::new("responder", http::router(Arc::clone(&engine)))
+        .requires("/tasks/respond", Role::Admin)
+        .requires("/tasks/sweep", Role::Admin);
+    if !workers {
+        return function;
+    }
     let queue = Arc::clone(&engine);
-    Function::new("responder", http::router(engine))
+    function
         .worker("respond", move |stop| worker::respond(Arc::clone(&queue), stop))
+        .worker("minute", move |stop| sweep::every_minute(Arc::clone(&engine), stop))
 }

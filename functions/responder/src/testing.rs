@@ -13,8 +13,8 @@ use threatstream_backend::{
     Backends, Commit, FeedCursor, FeedStart, NewThreat, PartitionId, RESPOND_QUEUE, StateChange, Task,
 };
 use threatstream_domain::{
-    AuditRef, BlockEntry, Clock, Execution, FrameKind, Severity, SourceZone, Tally, Threat, ThreatType, Timestamp,
-    derived_id,
+    AuditRef, BlockEntry, Clock, Execution, FrameKind, MinuteStats, Severity, SourceZone, Tally, Threat, ThreatType,
+    Timestamp, derived_id,
 };
 use threatstream_embedded::{Embedded, Options, open};
 use threatstream_runtime::Secret;
@@ -75,8 +75,7 @@ impl World {
     pub(crate) fn engine_with(&self, playbooks: Library, webhook: Option<WebhookConfig>) -> Arc<Engine> {
         let config = Config {
             playbooks,
-            webhook: None,
-            never_block: Vec::new(),
+            ..Config::builtin()
         };
         let dependencies = Dependencies {
             backends: self.backends.clone(),
@@ -92,6 +91,22 @@ impl World {
         let now = self.clock.now();
         let mut threat = brute_force(name, now);
         edit(&mut threat);
+        let stored = NewThreat {
+            threat: threat.clone(),
+            originals: Vec::new(),
+        };
+        self.commit(&threat.id, vec![stored], Vec::new()).await;
+        threat
+    }
+
+    /// What the analyzer counted in a minute.
+    pub(crate) async fn counted(&self, minute: MinuteStats) {
+        self.commit(&format!("minute {}", minute.minute), Vec::new(), vec![minute])
+            .await;
+    }
+
+    async fn commit(&self, batch_id: &str, threats: Vec<NewThreat>, minutes: Vec<MinuteStats>) {
+        let now = self.clock.now();
         let store = &self.backends.store;
         let id = PartitionId {
             topic: self.backends.topics.matches.clone(),
@@ -109,22 +124,18 @@ impl World {
             owner_epoch: checkpoint.owner_epoch,
             expected_offset: checkpoint.next_offset,
             next_offset: checkpoint.next_offset + 1,
-            batch_id: threat.id.clone(),
+            batch_id: batch_id.to_owned(),
             unpublished: Vec::new(),
             tally: Tally::default(),
             lost: 0,
-            minutes: Vec::new(),
-            threats: vec![NewThreat {
-                threat: threat.clone(),
-                originals: Vec::new(),
-            }],
+            minutes,
+            threats,
             alerts: Vec::new(),
             state: StateChange::default(),
             frames: Vec::new(),
             now,
         };
         store.commit(commit).await.unwrap();
-        threat
     }
 
     /// The task that the analyzer enqueues for a threat.

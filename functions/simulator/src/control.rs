@@ -18,6 +18,15 @@ pub(crate) enum StartError {
     Backend(#[from] BackendError),
 }
 
+/// What a schedule time came to.
+#[derive(Debug)]
+pub(crate) enum Ticked {
+    /// It started this simulation.
+    Started(SimulationState),
+    /// It did not: why, and the simulation that runs or ran last.
+    NotStarted(String, SimulationState),
+}
+
 /// What the routes and the worker share.
 pub(crate) struct Simulator {
     pub(crate) config: Config,
@@ -26,6 +35,8 @@ pub(crate) struct Simulator {
     pub(crate) mark_key: MarkKey,
     /// Held while something is appended and while the state is changed, so that nothing is appended once a stop is answered.
     pub(crate) turn: Mutex<()>,
+    /// Held while a task's slice is at work here: one at a time.
+    pub(crate) driving: Mutex<()>,
     /// The state of the simulation that this process runs, as of the last append; the store's is up to a second behind.
     pub(crate) live: watch::Sender<Option<SimulationState>>,
     /// Tells the worker that there is something to run.
@@ -45,6 +56,7 @@ impl Simulator {
             clock,
             mark_key,
             turn: Mutex::new(()),
+            driving: Mutex::new(()),
             live: watch::Sender::new(None),
             wake: Notify::new(),
         }
@@ -70,35 +82,95 @@ impl Simulator {
     /// Starts a simulation.
     pub(crate) async fn start(&self, order: &Order) -> Result<SimulationState, StartError> {
         let _turn = self.turn.lock().await;
-        let store = &self.backends.store;
         let now = self.clock.now();
-        let stored = store.simulation().await?;
-        let before = stored.as_ref().and_then(|state| state.simulation_id.as_deref());
-        if let Some(stored) = &stored
-            && stored.status == SimulationStatus::Running
-            && !is_over(stored, now)
-        {
+        let unique = format!("{:032x}", rand::random::<u128>());
+        let id = derived_id("SIM", &[&now.to_string(), &unique]);
+        let stored = self.backends.store.simulation().await?;
+        let mut state = self.save_start(order, id, stored.as_ref(), now).await?;
+        if let Err(error) = self.set_off(&state).await {
+            // Nobody else would drive it, and who asked is told so.
+            self.end(&mut state, SimulationStatus::Stopped, now).await?;
+            return Err(error.into());
+        }
+        Ok(state)
+    }
+
+    /// Starts the simulation of a schedule time, unless there is a reason not to. However often it is called, one schedule time starts
+    /// one simulation: its id follows from that time and the scenario, and a time before the last start has had its turn.
+    pub(crate) async fn tick(&self, order: &Order, due: Timestamp) -> Result<Ticked, BackendError> {
+        let _turn = self.turn.lock().await;
+        let now = self.clock.now();
+        let id = derived_id("SIM", &["tick", &due.to_string(), order.scenario.attack_vector]);
+        let stored = self.backends.store.simulation().await?;
+        let reason = match &stored {
+            Some(last) if last.simulation_id.as_deref() == Some(&id) => {
+                if last.status == SimulationStatus::Running && last.events_generated == 0 {
+                    // It may have been saved, and then not set off.
+                    self.set_off(last).await?;
+                }
+                Some("this schedule time has started its simulation before".to_owned())
+            }
+            Some(last) if last.started_at.is_some_and(|started_at| due <= started_at) => {
+                Some("a simulation was started since this schedule time".to_owned())
+            }
+            _ => None,
+        };
+        if let Some(reason) = reason {
+            return Ok(Ticked::NotStarted(reason, stored.unwrap_or_else(SimulationState::idle)));
+        }
+        match self.save_start(order, id, stored.as_ref(), now).await {
+            Ok(state) => {
+                // When this fails the schedule comes again, and finds the simulation there.
+                self.set_off(&state).await?;
+                Ok(Ticked::Started(state))
+            }
+            Err(running @ StartError::AlreadyRunning(_)) => {
+                let state = self.state().await?;
+                Ok(Ticked::NotStarted(running.to_string(), state))
+            }
+            Err(StartError::Backend(error)) => Err(error),
+        }
+    }
+
+    /// Saves a simulation that begins now, if none runs. The caller has the turn.
+    async fn save_start(
+        &self,
+        order: &Order,
+        id: String,
+        stored: Option<&SimulationState>,
+        now: Timestamp,
+    ) -> Result<SimulationState, StartError> {
+        let before = stored.and_then(|state| state.simulation_id.as_deref());
+        if stored.is_some_and(|stored| stored.status == SimulationStatus::Running && !is_over(stored, now)) {
             return Err(StartError::AlreadyRunning(before.unwrap_or_default().to_owned()));
         }
-        let unique = format!("{:032x}", rand::random::<u128>());
         let state = SimulationState {
             status: SimulationStatus::Running,
             attack_vector: Some(order.scenario.attack_vector.to_owned()),
-            simulation_id: Some(derived_id("SIM", &[&now.to_string(), &unique])),
+            simulation_id: Some(id),
             intensity: Some(order.intensity),
             target_eps: Some(order.target_eps),
             started_at: Some(now),
             duration_seconds: Some(order.duration_seconds),
             ..SimulationState::idle()
         };
-        if !store.save_simulation(&state, before, true, now).await? {
+        if !self.backends.store.save_simulation(&state, before, true, now).await? {
             return Err(StartError::AlreadyRunning(
                 "another was started at the same moment".to_owned(),
             ));
         }
-        self.live.send_replace(None);
-        self.wake.notify_one();
         Ok(state)
+    }
+
+    /// Has a saved simulation driven: by the worker, or by tasks. Doing it twice does no harm.
+    async fn set_off(&self, state: &SimulationState) -> Result<(), BackendError> {
+        self.live.send_replace(None);
+        if self.config.workers {
+            self.wake.notify_one();
+            return Ok(());
+        }
+        let id = state.simulation_id.as_deref().unwrap_or_default();
+        self.enqueue_slice(id, 0).await
     }
 
     /// Stops the simulation that runs; when none does, changes nothing. Nothing is appended after it returns.

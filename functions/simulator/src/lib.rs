@@ -9,7 +9,8 @@
 //! |---|---|
 //! | [`scenario`] | the scenarios, and the [`Generator`] of their lines; adding one is a file and a line in its registry |
 //! | `control` | the one simulation that runs or ran last: start, stop, state |
-//! | `worker`, `run` | the running simulation: what is appended when, and what was measured |
+//! | `run`, `plan` | the running simulation: what is appended when, and what was measured |
+//! | `worker`, `slices` | who drives it: a worker of the process, or tasks, where a process gets no time outside its requests |
 //! | `pace` | how many lines are due: evenly, and never more than twice the rate when catching up |
 //! | `routes`, `order` | the HTTP interface, and the reading of what `start` is asked for |
 
@@ -17,9 +18,11 @@ mod config;
 mod control;
 mod order;
 mod pace;
+mod plan;
 mod routes;
 mod run;
 pub mod scenario;
+mod slices;
 #[cfg(test)]
 mod tests;
 mod worker;
@@ -28,7 +31,7 @@ use std::sync::Arc;
 
 use threatstream_backend::Backends;
 use threatstream_domain::{Clock, MarkKey};
-use threatstream_runtime::Function;
+use threatstream_runtime::{Function, Role};
 
 pub use config::{Config, MAX_EPS};
 pub use scenario::{Generator, SCENARIOS, Scenario, Script, UnknownScenario, generate, scenario};
@@ -43,10 +46,17 @@ pub struct Dependencies {
     pub mark_key: MarkKey,
 }
 
-/// The simulator: the routes under `/api/simulation`, and the worker that appends.
+/// The simulator: the routes under `/api/simulation`, `/tick` for a scheduler, `/tasks/simulate` for a queue that pushes, and, if
+/// [`Config::workers`] says so, the worker that appends.
 #[must_use]
 pub fn build(config: Config, dependencies: Dependencies) -> Function {
+    let workers = config.workers;
     let simulator = Arc::new(control::Simulator::new(config, dependencies));
-    let router = routes::router(Arc::clone(&simulator));
-    Function::new("simulator", router).worker("simulate", move |stop| worker::work(Arc::clone(&simulator), stop))
+    let function = Function::new("simulator", routes::router(Arc::clone(&simulator)))
+        .requires("/tick", Role::Admin)
+        .requires("/tasks/simulate", Role::Admin);
+    if !workers {
+        return function;
+    }
+    function.worker("simulate", move |stop| worker::work(Arc::clone(&simulator), stop))
 }

@@ -10,6 +10,16 @@ use crate::scenario::{Scenario, names, scenario};
 /// How long a simulation may run, in seconds.
 const DURATION: (u64, u64) = (10, 300);
 const FIELDS: [&str; 4] = ["attack_vector", "duration_seconds", "intensity", "target_eps"];
+/// The field of a scheduled order that is not the order's: when it was due.
+pub(crate) const SCHEDULE_TIME: &str = "schedule_time";
+
+/// What an order that does not name everything means.
+#[derive(Clone, Copy)]
+struct Defaults {
+    attack_vector: Option<&'static str>,
+    intensity: Intensity,
+    target_eps: u64,
+}
 
 /// A simulation to start.
 #[derive(Debug)]
@@ -27,15 +37,38 @@ impl Order {
     /// # Errors
     /// One problem that names every field that is wrong.
     pub(crate) fn read(body: &Map<String, Value>, config: &Config) -> Result<Self, Problem> {
+        let defaults = Defaults {
+            attack_vector: None,
+            intensity: Intensity::Medium,
+            target_eps: 20,
+        };
+        Self::with(body, config, defaults)
+    }
+
+    /// Reads the body of a scheduled order. What it does not name is `BRUTE_FORCE`, 60 seconds, `LOW` and 5 events a second.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub(crate) fn read_scheduled(mut body: Map<String, Value>, config: &Config) -> Result<Self, Problem> {
+        let defaults = Defaults {
+            attack_vector: Some("BRUTE_FORCE"),
+            intensity: Intensity::Low,
+            target_eps: 5,
+        };
+        body.remove(SCHEDULE_TIME);
+        Self::with(&body, config, defaults)
+    }
+
+    fn with(body: &Map<String, Value>, config: &Config, defaults: Defaults) -> Result<Self, Problem> {
         let mut wrong = Wrong(Vec::new());
         for field in body.keys().filter(|field| !FIELDS.contains(&field.as_str())) {
             wrong.add(field, format!("unknown field, expected one of {}", FIELDS.join(", ")));
         }
-        let name = wrong.text(body, "attack_vector", None, &names());
+        let name = wrong.text(body, "attack_vector", defaults.attack_vector, &names());
         let duration = wrong.number(body, "duration_seconds", 60, DURATION);
-        let intensity = wrong.text(body, "intensity", Some(Intensity::Medium.as_str()), Intensity::NAMES);
+        let intensity = wrong.text(body, "intensity", Some(defaults.intensity.as_str()), Intensity::NAMES);
         let most = u64::from(config.max_eps);
-        let target_eps = wrong.number(body, "target_eps", most.min(20), (1, most));
+        let target_eps = wrong.number(body, "target_eps", most.min(defaults.target_eps), (1, most));
         match (
             scenario(name),
             u32::try_from(duration),

@@ -21,12 +21,11 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// A pace at which `sent` lines are out already, `elapsed` after the start.
-    pub(crate) fn new(eps: u32, duration: Duration, sent: u64, elapsed: Duration) -> Self {
-        let eps = u64::from(eps);
+    /// A pace at which `sent` lines of `total` are out already, `elapsed` after the start.
+    pub(crate) fn new(eps: u32, total: u64, sent: u64, elapsed: Duration) -> Self {
         Self {
-            eps,
-            total: eps * duration.as_secs(),
+            eps: u64::from(eps),
+            total,
             sent,
             credit: MICRO,
             seen: elapsed,
@@ -97,7 +96,7 @@ mod tests {
         for eps in [1, 7, 20, 33, 500] {
             let duration = Duration::from_secs(10);
             let counts = counts(
-                &mut Pace::new(eps, duration, 0, Duration::ZERO),
+                &mut Pace::new(eps, u64::from(eps) * 10, 0, Duration::ZERO),
                 Duration::ZERO,
                 duration,
             );
@@ -109,8 +108,7 @@ mod tests {
 
     #[test]
     fn a_debt_is_paid_at_twice_the_rate() {
-        let duration = Duration::from_secs(60);
-        let mut pace = Pace::new(100, duration, 100, Duration::from_secs(11));
+        let mut pace = Pace::new(100, 6000, 100, Duration::from_secs(11));
         let counts = counts(&mut pace, Duration::from_secs(11), Duration::from_secs(41));
         assert!(counts[1..].iter().all(|count| *count <= 10), "{counts:?}");
         assert_eq!(
@@ -139,7 +137,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_gap_makes_a_burst(eps in 1u32..=500, gaps in prop::collection::vec(0u64..3_000, 1..200)) {
-            let mut pace = Pace::new(eps, Duration::from_secs(300), 0, Duration::ZERO);
+            let mut pace = Pace::new(eps, u64::from(eps) * 300, 0, Duration::ZERO);
             let mut at = Duration::ZERO;
             for gap in gaps {
                 at += Duration::from_millis(gap);

@@ -1,5 +1,8 @@
 //! The HTTP interface.
 
+mod tasks;
+mod tick;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +27,8 @@ pub(crate) fn router(simulator: Arc<Simulator>) -> Router {
         .route("/api/simulation/state", get(state))
         .route("/api/simulation/start", post(start))
         .route("/api/simulation/stop", post(stop))
+        .route("/tick", post(tick::tick))
+        .route("/tasks/simulate", post(tasks::simulate))
         .with_state(simulator)
 }
 
@@ -54,9 +59,7 @@ async fn start(
     request: Request,
 ) -> Result<(StatusCode, Json<SimulationState>), Problem> {
     if !simulator.config.enabled {
-        return Err(Problem::forbidden(
-            "simulation is disabled here (SIMULATION_ENABLED=false)",
-        ));
+        return Err(Problem::forbidden(DISABLED));
     }
     // Without a body nothing is named, which the order then says field by field.
     let body = if request.body().is_end_stream() {
@@ -79,12 +82,15 @@ async fn stop(State(simulator): State<Arc<Simulator>>) -> Result<Json<Simulation
     Ok(Json(simulator.stop().await.map_err(|error| problem(&error))?))
 }
 
+/// Why nothing starts where simulations may not run.
+const DISABLED: &str = "simulation is disabled here (SIMULATION_ENABLED=false)";
+
 /// A failed backend, as clients see it: the cause goes to the log alone.
 fn problem(error: &BackendError) -> Problem {
-    tracing::error!(%error, "the simulation's state cannot be read or saved");
+    tracing::error!(%error, "a backend failed");
     if error.is_retryable() {
-        Problem::unavailable("the store does not answer", Duration::from_secs(1))
+        Problem::unavailable("a backend does not answer", Duration::from_secs(1))
     } else {
-        Problem::internal("the simulation's state could not be read or saved")
+        Problem::internal("the request could not be processed")
     }
 }

@@ -6,7 +6,7 @@ use threatstream_backend::BackendError;
 use tokio_util::sync::CancellationToken;
 
 use crate::control::Simulator;
-use crate::run::Run;
+use crate::run::{Run, Step};
 
 /// Runs whatever simulation is to run, until `stop`. One that was running when the process ended is continued.
 ///
@@ -25,18 +25,11 @@ pub(crate) async fn work(simulator: Arc<Simulator>, stop: CancellationToken) -> 
 }
 
 async fn drive(mut run: Run, stop: &CancellationToken) -> Result<(), BackendError> {
-    loop {
-        let wait = match run.step().await {
-            Ok(Some(wait)) => wait,
-            Ok(None) => return Ok(()),
-            Err(error) => {
-                run.simulator.live.send_replace(None);
-                return Err(error);
-            }
-        };
+    while let Step::Wait(wait) = run.step().await? {
         tokio::select! {
             () = stop.cancelled() => return run.interrupt().await,
             () = tokio::time::sleep(wait) => {}
         }
     }
+    Ok(())
 }

@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Scan(ScanOptions),
     /// Runs an attack: against a running platform, or into a file.
     Simulate(SimulateOptions),
+    /// Checks the configuration and reaches every backend it names.
+    Doctor(DoctorOptions),
     /// Makes access tokens.
     Token(TokenOptions),
 }
@@ -85,6 +87,19 @@ pub(crate) struct SimulateOptions {
     /// Writes the attack's log lines to a file instead, or to standard output with -.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorOptions {
+    /// How findings are printed.
+    #[arg(long, value_enum, default_value_t = DoctorOutput::Table)]
+    pub(crate) output: DoctorOutput,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DoctorOutput {
+    Table,
+    Json,
 }
 
 #[derive(Debug, Args)]

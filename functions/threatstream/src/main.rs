@@ -1,6 +1,7 @@
 //! ThreatStream: the whole platform in one process, and the command line.
 
 mod arguments;
+mod doctor;
 mod page;
 mod scan;
 mod serve;
@@ -63,6 +64,7 @@ fn run(arguments: Arguments) -> anyhow::Result<u8> {
         }
         Command::Scan(options) => scan::scan(&options),
         Command::Simulate(options) => simulate::simulate(&options),
+        Command::Doctor(options) => doctor::doctor(&options),
         Command::Token(options) => token::new(&options),
     }
 }

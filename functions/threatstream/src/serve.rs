@@ -1,6 +1,7 @@
 //! `threatstream serve`: the five functions over one set of backends, in one process.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
@@ -8,23 +9,23 @@ use axum::http::HeaderMap;
 use axum::routing::get;
 use threatstream_analyzer as analyzer;
 use threatstream_api as api;
+use threatstream_backend::Store;
+use threatstream_detection::Detector;
 use threatstream_detection::enrich::Networks;
-use threatstream_detection::{Detector, Incoming};
-use threatstream_domain::{Clock, MarkKey, Timestamp};
-use threatstream_platform::{Platform, PlatformConfig};
+use threatstream_domain::MarkKey;
+use threatstream_platform::{PlatformConfig, Start};
 use threatstream_relay as relay;
 use threatstream_responder as responder;
-use threatstream_runtime::{
-    ConfigErrors, Environment, Function, Reader, ServeConfig, bind, serve_on, shutdown_signal, telemetry,
-};
+use threatstream_runtime::{ConfigErrors, Environment, Function, Reader, ServeConfig, telemetry};
 use threatstream_simulator as simulator;
 
 use crate::page;
 
-/// Everything that the environment says, read before anything is opened.
-struct Config {
-    serve: ServeConfig,
-    platform: PlatformConfig,
+/// How long a store that does not answer yet is asked for the key of simulations.
+const KEY_PATIENCE: Duration = Duration::from_secs(30);
+
+/// What the environment says of the functions, read before anything is opened.
+pub(crate) struct Config {
     api: api::Config,
     relay: relay::Config,
     responder: responder::Config,
@@ -32,9 +33,17 @@ struct Config {
     rules: Option<std::path::PathBuf>,
 }
 
-impl Config {
-    fn from_env(environment: &dyn Environment) -> Result<Self, ConfigErrors> {
+/// What the environment says of the process.
+pub(crate) struct Whole {
+    serve: ServeConfig,
+    platform: PlatformConfig,
+    functions: Config,
+}
+
+impl Whole {
+    pub(crate) fn from_env(environment: &dyn Environment) -> Result<Self, ConfigErrors> {
         let mut reader = Reader::new(environment);
+        reader.absorb(telemetry::LogConfig::from_env(environment));
         let serve = reader.absorb(ServeConfig::from_env(environment));
         let platform = reader.absorb(PlatformConfig::from_env(environment));
         let api = reader.absorb(api::Config::from_env(environment));
@@ -47,11 +56,13 @@ impl Config {
             Some(Self {
                 serve: serve?,
                 platform: platform?,
-                api: api?,
-                relay,
-                responder: responder?,
-                simulator: simulator?,
-                rules,
+                functions: Config {
+                    api: api?,
+                    relay,
+                    responder: responder?,
+                    simulator: simulator?,
+                    rules,
+                },
             })
         };
         let whole = whole();
@@ -62,69 +73,48 @@ impl Config {
 
 /// Serves until SIGTERM or SIGINT.
 pub(crate) fn serve(environment: &dyn Environment) -> anyhow::Result<()> {
+    let whole = Whole::from_env(environment)?;
     let _telemetry = telemetry::init(environment)?;
-    let config = Config::from_env(environment)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    runtime.block_on(run(config))
-}
-
-async fn run(config: Config) -> anyhow::Result<()> {
-    let clock = Clock::system();
-    let shutdown = shutdown_signal().context("cannot install the signal handlers")?;
-    let platform = threatstream_platform::open(&config.platform, clock.clone())?;
-    let ticket_clock = clock.clone();
-    let serve = config
-        .serve
-        .clone()
-        .accept_tickets(move || ticket_clock.now().as_millis());
-    let function = assemble(config, &serve, &platform, clock).await?;
-    let listener = bind(&serve)?;
-    let address = listener.local_addr().context("the listener has no address")?;
-    eprintln!("ThreatStream is at http://{address}/");
-    let served = serve_on(listener, function, serve, shutdown).await;
-    platform.close().await;
+    let (serve, platform, functions) = (whole.serve, whole.platform, whole.functions);
+    let build = async |start| assemble(functions, start).await;
+    let served = runtime.block_on(threatstream_platform::run("ThreatStream", serve, &platform, build));
+    // A client that hangs on its last words must not keep the process from ending.
+    runtime.shutdown_timeout(Duration::from_millis(500));
     served
 }
 
-async fn assemble(config: Config, serve: &ServeConfig, platform: &Platform, clock: Clock) -> anyhow::Result<Function> {
-    let backends = platform.backends();
-    let mark_key = match &config.simulator.key {
-        Some(key) => MarkKey::new(key.expose().as_bytes()),
-        None => {
-            let fresh: [u8; 32] = rand::random();
-            MarkKey::new(
-                backends
-                    .store
-                    .keep("simulation_key", fresh.to_vec().into())
-                    .await?
-                    .to_vec(),
-            )
-        }
+async fn assemble(config: Config, start: Start) -> anyhow::Result<Function> {
+    let Start {
+        backends,
+        clock,
+        tickets,
+        owner,
+        ..
+    } = start;
+    let mark_key = match config.simulator.mark_key() {
+        Some(key) => key,
+        None => kept_key(&*backends.store).await?,
     };
-    let rules = Arc::new(analyzer::rules::load(true, config.rules.as_deref())?);
-    for set_aside in rules.set_aside() {
-        tracing::warn!(file = set_aside.file, reason = %set_aside.reason, "rule set aside");
-    }
-    tracing::info!(
-        rules = rules.rules().len(),
-        correlations = rules.correlations().len(),
-        hash = rules.hash(),
-        "rules loaded"
-    );
-    let detector = Arc::new(Detector::new(rules, Networks::default(), mark_key.clone()));
+    let folder = config.rules;
+    let rules = tokio::task::spawn_blocking(move || analyzer::rules::load(true, folder.as_deref())).await??;
+    analyzer::rules::tell(&rules);
+    let detector = Arc::new(Detector::new(Arc::new(rules), Networks::default(), mark_key.clone()));
     let probed = detector.clone();
     let dependencies = api::Dependencies {
         backends: backends.clone(),
         clock: clock.clone(),
-        rules: Arc::new(move || probe(&probed)),
-        tickets: serve.tickets.clone(),
+        rules: Arc::new(move || api::probe_rules(&probed)),
+        tickets,
     };
     let page = relay::Page::new(config.relay.api_url.as_ref());
     let api_config = api::Config {
         mount_root: false,
+        // The workers of this very process see what comes.
+        wake: false,
         ..config.api
     };
     let information = api_config.clone();
@@ -142,27 +132,35 @@ async fn assemble(config: Config, serve: &ServeConfig, platform: &Platform, cloc
         },
     );
     let responder = responder::build(
-        config.responder,
+        responder::Config {
+            workers: true,
+            ..config.responder
+        },
         responder::Dependencies {
             backends: backends.clone(),
             clock: clock.clone(),
         },
     );
     let simulator = simulator::build(
-        config.simulator,
+        simulator::Config {
+            workers: true,
+            ..config.simulator
+        },
         simulator::Dependencies {
             backends: backends.clone(),
             clock: clock.clone(),
             mark_key,
         },
     );
-    let owner = format!("{:016x}", rand::random::<u64>());
-    let analyzer = analyzer::build(&analyzer::Dependencies {
-        backends,
-        clock,
-        detector,
-        owner,
-    });
+    let analyzer = analyzer::build(
+        analyzer::Config::worker(),
+        analyzer::Dependencies {
+            backends,
+            clock,
+            detector,
+            owner,
+        },
+    );
     Ok(root
         .merge(api)
         .merge(relay)
@@ -171,33 +169,20 @@ async fn assemble(config: Config, serve: &ServeConfig, platform: &Platform, cloc
         .merge(analyzer))
 }
 
-/// An attack that the rules must find, and an ordinary login that they must leave alone.
-fn probe(detector: &Detector) -> Result<api::RuleSummary, String> {
-    const ATTACK: &str =
-        "Nov 22 09:00:00 probe sshd[1]: Failed password for invalid user admin from 203.0.113.7 port 50538 ssh2";
-    const LOGIN: &str = "Nov 22 09:00:00 probe sshd[1]: Accepted publickey for ana from 203.0.113.7 port 50538 ssh2";
-    let found = |line: &str| {
-        let incoming = Incoming {
-            value: line.as_bytes(),
-            mark: None,
-            logged_at: Timestamp::EPOCH,
-            origin: ("probe", 0, 0),
-        };
-        detector
-            .open(incoming)
-            .map(|opened| detector.examine(&opened).len())
-            .map_err(|error| error.to_string())
-    };
-    if found(ATTACK)? == 0 {
-        return Err("a failed login is not detected".to_owned());
+/// The key of simulations that is kept with the data; made at the first start.
+async fn kept_key(store: &dyn Store) -> anyhow::Result<MarkKey> {
+    let fresh: [u8; 32] = rand::random();
+    let deadline = tokio::time::Instant::now() + KEY_PATIENCE;
+    loop {
+        match store.keep("simulation_key", fresh.to_vec().into()).await {
+            Ok(key) => return Ok(MarkKey::new(key.to_vec())),
+            Err(error) if error.is_retryable() && tokio::time::Instant::now() < deadline => {
+                tracing::warn!(%error, "the store that keeps the key of simulations does not answer yet");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            Err(error) => {
+                return Err(error).context("SIMULATION_KEY is not set, and the store that would keep one fails");
+            }
+        }
     }
-    if found(LOGIN)? > 0 {
-        return Err("an ordinary login is taken for an attack".to_owned());
-    }
-    let rules = detector.rules();
-    Ok(api::RuleSummary {
-        loaded: rules.rules().len() + rules.correlations().len(),
-        set_aside: rules.set_aside().len(),
-        rules_hash: rules.hash().to_owned(),
-    })
 }

@@ -12,6 +12,10 @@ mod accounting;
 mod brute_force;
 #[path = "platform/configuration.rs"]
 mod configuration;
+#[path = "platform/deployment.rs"]
+mod deployment;
+#[path = "platform/doctor.rs"]
+mod doctor;
 #[path = "platform/kill.rs"]
 mod kill;
 #[path = "platform/partitions.rs"]

@@ -68,6 +68,11 @@ impl Recent {
         slots
     }
 
+    /// What was last saved may not have been stored: the next [`Recent::save`] gives every chunk that counts.
+    pub fn not_saved(&mut self) {
+        self.saved = 0;
+    }
+
     /// What [`Recent::save`] wrote, in any order of slots; chunks that no longer count are ignored.
     #[must_use]
     pub fn load<'a>(slots: impl IntoIterator<Item = &'a [u8]>) -> Self {

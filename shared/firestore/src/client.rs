@@ -19,7 +19,7 @@ use threatstream_backend::BackendError;
 use threatstream_domain::Timestamp;
 use tokio::sync::OnceCell;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
-use tonic::{Request, Streaming};
+use tonic::{Code, Request, Status, Streaming};
 use tower::Layer;
 
 use crate::codec::{UpdateTime, document_id, from_proto, unsigned};
@@ -131,7 +131,10 @@ impl Client {
         let response = tokio::time::timeout(self.inner.timeout, rpc.commit(request))
             .await
             .map_err(|_| self.too_slow())?
-            .map_err(|status| Fault::of_commit(&status))?
+            .map_err(|status| {
+                self.doubt(&status);
+                Fault::of_commit(&status)
+            })?
             .into_inner();
         self.meter().committed(used);
         Ok(Committed {
@@ -171,9 +174,9 @@ impl Client {
         let mut answers = rpc
             .batch_get_documents(request)
             .await
-            .map_err(|status| of_read(&status))?
+            .map_err(|status| self.failed(&status))?
             .into_inner();
-        while let Some(answer) = answers.message().await.map_err(|status| of_read(&status))? {
+        while let Some(answer) = answers.message().await.map_err(|status| self.failed(&status))? {
             self.heard(answer.read_time.as_ref());
             if let Some(batch_get_documents_response::Result::Found(document)) = answer.result {
                 found.insert(document.name.clone(), document);
@@ -200,10 +203,10 @@ impl Client {
         let mut answers = rpc
             .run_query(request)
             .await
-            .map_err(|status| of_read(&status))?
+            .map_err(|status| self.failed(&status))?
             .into_inner();
         let mut answer = Answer::default();
-        while let Some(message) = answers.message().await.map_err(|status| of_read(&status))? {
+        while let Some(message) = answers.message().await.map_err(|status| self.failed(&status))? {
             if let Some(read_at) = self.heard(message.read_time.as_ref()) {
                 answer.read_at = answer.read_at.max(read_at);
             }
@@ -241,10 +244,10 @@ impl Client {
         let mut answers = rpc
             .run_aggregation_query(request)
             .await
-            .map_err(|status| of_read(&status))?
+            .map_err(|status| self.failed(&status))?
             .into_inner();
         let mut count = None;
-        while let Some(answer) = answers.message().await.map_err(|status| of_read(&status))? {
+        while let Some(answer) = answers.message().await.map_err(|status| self.failed(&status))? {
             let value = answer
                 .result
                 .and_then(|mut result| result.aggregate_fields.remove(ALIAS));
@@ -269,7 +272,7 @@ impl Client {
         let opened = tokio::time::timeout(self.inner.timeout, rpc.listen(Request::new(requests)))
             .await
             .map_err(|_| self.too_slow())?;
-        Ok(opened.map_err(|status| of_read(&status))?.into_inner())
+        Ok(opened.map_err(|status| self.failed(&status))?.into_inner())
     }
 
     fn request<T>(&self, message: T) -> Request<T> {
@@ -280,8 +283,25 @@ impl Client {
     }
 
     /// What does not answer may be a connection that died unnoticed: the next request makes a new one.
-    fn too_slow(&self) -> BackendError {
+    fn reconnect(&self) {
         self.inner.rpc.lock().take();
+    }
+
+    /// A request that ran out of time may end as a status too, whichever clock was first.
+    fn doubt(&self, status: &Status) {
+        if matches!(status.code(), Code::Cancelled | Code::DeadlineExceeded) {
+            self.reconnect();
+        }
+    }
+
+    /// What the status of anything but a commit means, and what it means for the connection.
+    fn failed(&self, status: &Status) -> BackendError {
+        self.doubt(status);
+        of_read(status)
+    }
+
+    fn too_slow(&self) -> BackendError {
+        self.reconnect();
         unavailable(format!("no answer within {:?}", self.inner.timeout))
     }
 
@@ -341,4 +361,26 @@ impl Client {
 
 fn unusable(error: &dyn std::fmt::Display) -> BackendError {
     rejected(format!("cannot make a client: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_out_of_time_costs_the_connection() {
+        let mut options = FirestoreOptions::new("test");
+        options.emulator_host = Some("127.0.0.1:1".to_owned());
+        let client = Client::new(&options);
+        for (code, kept) in [
+            (Code::Cancelled, false),
+            (Code::DeadlineExceeded, false),
+            (Code::Unavailable, true),
+            (Code::NotFound, true),
+        ] {
+            client.rpc().await.unwrap();
+            client.doubt(&Status::new(code, "x"));
+            assert_eq!(client.inner.rpc.lock().is_some(), kept, "{code}");
+        }
+    }
 }

@@ -131,10 +131,10 @@ impl FirestoreStore {
                 Err(Fault::Conflict(reason)) => {
                     tracing::debug!(partition = %lease_id(&batch.commit.id), %reason, "a commit was not made; looking into it");
                     let moved = self.read_lease(&batch.commit.id).await?;
-                    let same = moved.as_ref().is_some_and(|now| now.update_time == stored.update_time);
                     known = moved.filter(|stored| matches!(batch.judged_by(stored), Standing::Next));
-                    if same {
-                        // The lease was not the reason.
+                    // By its time the lease may have moved, for what was written ahead touched it. Where it still stands as
+                    // the batch wants it, the reason may be elsewhere.
+                    if known.is_some() {
                         self.look(&batch.alert_ids()).await?;
                         if self.known_of(&batch).await? == on {
                             self.drop_stored(&mut batch).await?;

@@ -252,7 +252,6 @@ async fn a_listener_that_fell_silent_is_found_out() {
 /// Long enough for the listener to be opened anew without what is past.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_long_feed_comes_once_and_in_order() {
-    const LONG: Duration = Duration::from_secs(16);
     const RECORDS: u64 = 300;
     let Some(Two { near, far, .. }) = two().await else {
         return;
@@ -262,15 +261,19 @@ async fn a_long_feed_comes_once_and_in_order() {
     let mut records = Vec::new();
     let begun = Instant::now();
     let mut told = 0;
-    while told < RECORDS || begun.elapsed() < LONG {
+    // How soon most of it is past depends on the emulator's pace.
+    while told < RECORDS || (far.usage().reads < told + 20 && begun.elapsed() < PATIENCE) {
         tell(&near, &mut held, told..told + 10).await;
         told += 10;
         read(&mut *reader, &mut records, usize::try_from(told).unwrap()).await;
     }
+    tell(&near, &mut held, told..told + 10).await;
+    told += 10;
+    read(&mut *reader, &mut records, usize::try_from(told).unwrap()).await;
     assert_eq!(numbers(&records), (0..told).collect::<Vec<_>>());
     let reads = far.usage().reads;
     assert!(
-        reads >= told + 20,
+        reads >= told + 10,
         "{reads} reads of {told} records: the listener was never opened anew"
     );
     assert!(reads < 3 * told + 100, "{reads} reads of {told} records");
@@ -366,6 +369,31 @@ async fn what_other_processes_stored_is_found_by_the_commit() {
     assert_eq!(near.threat_stats().await.unwrap().total_threats, 3);
     assert_eq!(near.totals(noon()).await.unwrap().alerts_generated, 1);
     assert_eq!(standing(&near).await.tally.clean, 6);
+}
+
+/// What was written ahead moved the lease's time, and is not the reason.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_commit_finds_what_other_processes_stored() {
+    let Some(Two { near, far, .. }) = two().await else {
+        return;
+    };
+    let held = take(&near, "near").await;
+    let other = PartitionId {
+        partition: 1,
+        ..partition(0)
+    };
+    let theirs = far.acquire(&other, 4, "far", TTL, noon()).await.unwrap().unwrap();
+    let mut before = commit(&other, &theirs, "theirs", 1);
+    before.threats = vec![new_threat(threat("THR-both"))];
+    far.commit(before).await.unwrap();
+
+    let mut next = full(&held, "b1");
+    next.threats.push(new_threat(threat("THR-both")));
+    next.state.snapshot = Some(slots(6, 1));
+    near.commit(next).await.unwrap();
+    assert_eq!(near.threat_stats().await.unwrap().total_threats, 2);
+    assert_eq!(far.load_state(&partition(0)).await.unwrap().slots, slots(6, 1));
+    assert_eq!(standing(&far).await.next_offset, 3);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

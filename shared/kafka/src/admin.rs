@@ -1,8 +1,10 @@
 //! Questions to the cluster, and the group's offsets: one client beside the producer and the readers.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use rdkafka::consumer::{CommitMode, Consumer, StreamConsumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::metadata::{Metadata, MetadataTopic};
@@ -13,7 +15,7 @@ use tokio::time::timeout;
 
 use crate::config::KafkaConfig;
 use crate::context::{Context, Trouble};
-use crate::fault::{from_code, from_error, rejected, unavailable, unknown_topic};
+use crate::fault::{from_code, from_error, is_unknown_topic, rejected, unavailable, unknown_topic};
 use crate::off_thread::{Closing, make_client, off_thread};
 
 type Client = Arc<Closing<StreamConsumer<Context>>>;
@@ -41,6 +43,8 @@ pub(crate) struct Admin {
     client: OnceCell<(Client, oneshot::Sender<()>)>,
     /// One report of progress at a time: a commit that hangs is not joined by others.
     reporting: Arc<tokio::sync::Mutex<()>>,
+    /// Topics that were there.
+    seen: Mutex<HashSet<String>>,
 }
 
 impl Admin {
@@ -50,6 +54,7 @@ impl Admin {
             trouble,
             client: OnceCell::new(),
             reporting: Arc::default(),
+            seen: Mutex::default(),
         }
     }
 
@@ -112,9 +117,38 @@ impl Admin {
         let described = self.describe(Some(topic)).await?;
         match described.topics.into_iter().find(|(name, _)| name == topic) {
             Some((_, Ok(shapes))) if shapes.is_empty() => Err(unavailable(format!("{topic} is being made"))),
-            Some((_, Ok(shapes))) => Ok(shapes),
-            Some((_, Err(code))) => Err(from_code(code, "describing", topic)),
-            None => Err(unknown_topic(topic)),
+            Some((_, Ok(shapes))) => {
+                self.saw(topic);
+                Ok(shapes)
+            }
+            Some((_, Err(code))) => Err(self.undescribed(code, topic)),
+            None => Err(self.missing(topic)),
+        }
+    }
+
+    /// Takes note of a topic that is there.
+    pub(crate) fn saw(&self, topic: &str) {
+        let mut seen = self.seen.lock();
+        if !seen.contains(topic) {
+            seen.insert(topic.to_owned());
+        }
+    }
+
+    /// What it means that the brokers do not tell of a topic: one that was there before is likely to be there again.
+    pub(crate) fn missing(&self, topic: &str) -> BackendError {
+        if self.seen.lock().contains(topic) {
+            unavailable(format!("the brokers no longer know the topic {topic}"))
+        } else {
+            unknown_topic(topic)
+        }
+    }
+
+    /// Why a topic is not described.
+    pub(crate) fn undescribed(&self, code: RDKafkaErrorCode, topic: &str) -> BackendError {
+        if is_unknown_topic(code) {
+            self.missing(topic)
+        } else {
+            from_code(code, "describing", topic)
         }
     }
 

@@ -30,7 +30,6 @@ pub(crate) fn unknown_topic(topic: &str) -> BackendError {
 /// What a broker or librdkafka answered to `doing` something with a topic.
 pub(crate) fn from_code(code: Code, doing: &str, topic: &str) -> BackendError {
     match code {
-        Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownTopicId => unknown_topic(topic),
         Code::ThrottlingQuotaExceeded => BackendError::Full {
             backend: BACKEND,
             message: format!("{doing} {topic}: {code}"),
@@ -85,6 +84,15 @@ fn is_final(code: Code) -> bool {
     )
 }
 
+/// Whether a broker does not know the topic. Brokers say so of topics that exist, too, for as long as they have not heard of them:
+/// after an election, or when a broker has just started. So this alone is no reason to give up.
+pub(crate) fn is_unknown_topic(code: Code) -> bool {
+    matches!(
+        code,
+        Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownTopicId
+    )
+}
+
 /// Whether the credentials were refused.
 pub(crate) fn is_refusal(code: Code) -> bool {
     matches!(
@@ -110,13 +118,14 @@ mod tests {
             Code::ThrottlingQuotaExceeded,
             Code::Fatal,
             Code::QueueFull,
+            // Of a topic that was never seen nobody asks more than whether it is there.
+            Code::UnknownTopicOrPartition,
+            Code::UnknownTopic,
         ] {
             assert!(from_code(code, "appending to", "t").is_retryable(), "{code:?}");
         }
         for code in [
             Code::MessageSizeTooLarge,
-            Code::UnknownTopicOrPartition,
-            Code::UnknownTopic,
             Code::TopicAuthorizationFailed,
             Code::SaslAuthenticationFailed,
             Code::Authentication,
@@ -128,9 +137,9 @@ mod tests {
 
     #[test]
     fn a_missing_topic_is_named() {
-        let error = from_code(Code::UnknownTopicOrPartition, "reading", "security.raw.logs");
+        assert!(is_unknown_topic(Code::UnknownTopicOrPartition));
         assert_eq!(
-            error.to_string(),
+            unknown_topic("security.raw.logs").to_string(),
             "kafka refused: there is no topic security.raw.logs: create it (terraform apply)"
         );
     }

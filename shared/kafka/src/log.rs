@@ -15,7 +15,7 @@ use crate::admin::{Admin, Shape};
 use crate::clients::Clients;
 use crate::config::KafkaConfig;
 use crate::context::Trouble;
-use crate::fault::{from_code, from_error, rejected, unknown_topic};
+use crate::fault::{from_error, rejected};
 use crate::producer::Producer;
 use crate::reader::Reader;
 
@@ -188,9 +188,9 @@ impl EventLog for KafkaLog {
             &topics.dead_letters,
         ] {
             match described.topics.iter().find(|(name, _)| name == wanted) {
-                None => return Err(unknown_topic(wanted)),
-                Some((_, Err(code))) => return Err(from_code(*code, "describing", wanted)),
-                Some((_, Ok(_))) => {}
+                None => return Err(self.admin.missing(wanted)),
+                Some((_, Err(code))) => return Err(self.admin.undescribed(*code, wanted)),
+                Some((_, Ok(_))) => self.admin.saw(wanted),
             }
         }
         Ok(())

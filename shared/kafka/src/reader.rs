@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use crate::admin::{Admin, number};
 use crate::clients::{Clients, Lent};
 use crate::context::{Context, Trouble};
-use crate::fault::{from_code, from_error, rejected, unavailable};
+use crate::fault::{from_code, from_error, is_unknown_topic, rejected, unavailable};
 use crate::{native, record};
 
 /// What this does, in errors.
@@ -237,7 +237,9 @@ impl Progress {
     /// The wait is over and nothing came: because there is nothing, or because no broker answers.
     fn nothing(&mut self) -> Result<Vec<PartitionRecords>, BackendError> {
         match self.suffered.take() {
-            Some(code @ (Code::AllBrokersDown | Code::Resolve | Code::SSL)) => {
+            Some(code)
+                if is_unknown_topic(code) || matches!(code, Code::AllBrokersDown | Code::Resolve | Code::SSL) =>
+            {
                 Err(unavailable(format!("{DOING} {}: {code}", self.topic)))
             }
             _ => Ok(Vec::new()),

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::problem::Problem;
 
-pub(crate) use iam::caller as iam_caller;
+pub(crate) use iam::{caller as iam_caller, checked as iam_header};
 pub use mode::AuthMode;
 pub(crate) use mode::auth_from_env;
 pub(crate) use origin::is_same_origin;

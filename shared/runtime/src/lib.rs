@@ -25,6 +25,7 @@
 //! | [`config`] | how it is served, from the environment |
 //! | [`auth`] | who may: modes, tokens, tickets, roles, origins |
 //! | [`problem`], [`extract`] | errors as RFC 9457 problem+json, and extractors that name the field |
+//! | [`push`] | what Pub/Sub and Cloud Scheduler send: envelopes, and the claims of their tokens |
 //! | [`metrics`], [`telemetry`] | what it says about itself |
 
 mod app;
@@ -38,6 +39,7 @@ mod health;
 pub mod metrics;
 mod observe;
 pub mod problem;
+pub mod push;
 mod rate_limit;
 mod server;
 mod supervise;
@@ -51,6 +53,7 @@ pub use extract::{Json, Path, Query};
 pub use function::{Function, Probe, Worker};
 pub use observe::RequestId;
 pub use problem::Problem;
+pub use push::{PushAuth, PushEnvelope, PushedTask};
 pub use server::{Shutdown, bind, serve, serve_on, shutdown_signal};
 
 /// The token that workers watch, so that a function need not depend on `tokio-util` itself.

@@ -72,6 +72,11 @@ impl Outcome {
         }
     }
 
+    /// Why the first event that was turned away was.
+    pub(super) fn reason(&self) -> Option<String> {
+        self.reasons.first().map(|(_, errors)| joined(errors))
+    }
+
     fn omitted(&self) -> u64 {
         self.rejected - self.reasons.len() as u64
     }

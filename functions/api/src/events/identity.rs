@@ -39,6 +39,8 @@ impl FreshIds {
 pub(super) enum Naming {
     /// By the request's key and the line, so that the same request gives the same names.
     Keyed(String),
+    /// By this name: there is one event.
+    Given(String),
     /// Each by a new name.
     Fresh(FreshIds),
 }
@@ -67,6 +69,7 @@ impl Naming {
     pub(super) fn name(&self, line: u64) -> String {
         match self {
             Self::Keyed(prefix) => format!("{prefix}-{line}"),
+            Self::Given(name) => name.clone(),
             Self::Fresh(ids) => ids.next(),
         }
     }

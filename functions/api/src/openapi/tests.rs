@@ -208,7 +208,10 @@ fn a_pushed_task_and_an_order_are_as_their_functions_take_them() {
         document.pointer(name.trim_start_matches('#')).unwrap().clone()
     };
     let task = &document["paths"]["/tasks/respond"]["post"];
-    assert_eq!(body("/tasks/respond")["required"], json!(["id", "payload"]));
+    assert_eq!(body("/tasks/respond")["required"], json!(["message"]));
+    assert_eq!(body("/tasks/simulate"), body("/tasks/respond"));
+    let message = &document["components"]["schemas"]["TaskMessage"];
+    assert_eq!(message["required"], json!(["attributes", "data", "messageId"]));
     assert!(
         task["responses"]["204"].is_object() && task["responses"]["200"].is_null(),
         "{task}"
@@ -242,4 +245,37 @@ fn every_operation_is_listed_once() {
         let item = &document["paths"][&path];
         assert!(item[method.as_str().to_lowercase()].is_object(), "{method} {path}");
     }
+}
+
+#[test]
+fn the_event_log_is_as_described() {
+    let document = document();
+    let partition = threatstream_backend::PartitionInfo {
+        partition: 0,
+        leader: None,
+        replicas: 3,
+        in_sync: 2,
+        low: 0,
+        high: 1,
+        committed: None,
+    };
+    agree(&document, "PartitionInfo", &serde_json::to_value(&partition).unwrap());
+    let broker = threatstream_backend::Broker {
+        id: 1,
+        host: "a".to_owned(),
+        port: 9092,
+    };
+    agree(&document, "Broker", &serde_json::to_value(&broker).unwrap());
+    let topic = threatstream_backend::TopicInfo {
+        name: "raw".to_owned(),
+        partitions: vec![partition],
+    };
+    agree(&document, "TopicInfo", &serde_json::to_value(&topic).unwrap());
+    let cluster = threatstream_backend::ClusterInfo {
+        kind: "kafka",
+        cluster_id: None,
+        brokers: vec![broker],
+        topics: vec![topic],
+    };
+    agree(&document, "ClusterInfo", &serde_json::to_value(&cluster).unwrap());
 }

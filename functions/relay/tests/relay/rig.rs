@@ -9,6 +9,7 @@ use threatstream_backend::{Backends, Checkpoint, Commit, NewThreat, PartitionId,
 use threatstream_domain::{AuditRef, Clock, Frame, FrameKind, MinuteStats, Severity, Tally, Threat, ThreatType};
 use threatstream_embedded::{Embedded, Options};
 use threatstream_relay::{Config, Dependencies, build};
+use threatstream_runtime::auth::Origins;
 use threatstream_runtime::{CancellationToken, ServeConfig, serve_on};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -33,6 +34,15 @@ impl Rig {
     }
 
     pub(crate) async fn with(config: Config, adjust: impl FnOnce(&mut Options)) -> Self {
+        Self::over(config, adjust, |backends| backends).await
+    }
+
+    /// A relay that sees the backends through `glass`; what is committed goes to them directly.
+    pub(crate) async fn over(
+        config: Config,
+        adjust: impl FnOnce(&mut Options),
+        glass: impl FnOnce(Backends) -> Backends,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut options = Options::new(folder.path());
         adjust(&mut options);
@@ -44,12 +54,13 @@ impl Rig {
         let function = build(
             config,
             Dependencies {
-                backends: backends.clone(),
+                backends: glass(backends.clone()),
                 clock: Clock::system(),
             },
         );
         let serve = ServeConfig {
             rate_limit_requests: 0,
+            cors_origins: Origins::new(["http://localhost:3000".to_owned()]).unwrap(),
             ..ServeConfig::local()
         };
         let server = tokio::spawn(serve_on(listener, function, serve, shutdown.clone()));

@@ -81,7 +81,7 @@ impl Engine {
     }
 
     /// `why` tells tasks of the same execution apart: a queue takes an id once.
-    pub(super) async fn enqueue(&self, execution: &Execution, why: &str) -> Result<(), BackendError> {
+    pub(crate) async fn enqueue(&self, execution: &Execution, why: &str) -> Result<(), BackendError> {
         let task = Task {
             queue: RESPOND_QUEUE.to_owned(),
             id: format!("respond-{}{why}", execution.execution_id),

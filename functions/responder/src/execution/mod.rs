@@ -14,6 +14,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 use threatstream_backend::{Backends, Store};
 use threatstream_domain::Clock;
+use threatstream_runtime::PushAuth;
+use tokio::sync::Mutex;
 
 use crate::action::WebhookClient;
 use crate::{Config, Dependencies, Library};
@@ -35,6 +37,9 @@ pub(crate) struct Engine {
     pub(crate) library: Library,
     never_block: Vec<IpNet>,
     pub(crate) webhook: Option<WebhookClient>,
+    pub(crate) push: PushAuth,
+    /// Held while minutes are told, so that two sweeps of this process do not tell the same one.
+    pub(crate) telling: Mutex<()>,
 }
 
 impl Engine {
@@ -45,6 +50,8 @@ impl Engine {
             library: config.playbooks,
             never_block: config.never_block,
             webhook: config.webhook.map(WebhookClient::new),
+            push: config.push,
+            telling: Mutex::new(()),
         }
     }
 

@@ -5,6 +5,7 @@ mod decide;
 mod execute;
 mod executions;
 mod playbooks;
+mod sweep;
 mod tasks;
 
 use std::sync::Arc;
@@ -32,6 +33,7 @@ pub(crate) fn router(engine: Arc<Engine>) -> Router {
         .route("/api/playbooks/executions/{id}/rollback", post(decide::roll_back))
         .route("/api/blocklist", get(blocklist::blocklist))
         .route("/tasks/respond", post(tasks::respond))
+        .route("/tasks/sweep", post(sweep::sweep))
         .with_state(engine)
 }
 

@@ -34,7 +34,7 @@ async fn a_task_becomes_a_completed_execution() {
     })
     .await;
     let depth = world.backends.tasks.depth(RESPOND_QUEUE).await.unwrap();
-    assert_eq!((depth.waiting, depth.dead), (0, 0));
+    assert_eq!((depth.waiting, depth.dead), (Some(0), Some(0)));
     assert_eq!(receiver.calls().len(), 2);
 }
 
@@ -88,7 +88,7 @@ async fn a_task_whose_worker_crashed_ends_after_its_lease() {
     let depth = world.backends.tasks.depth(RESPOND_QUEUE).await.unwrap();
     assert_eq!(
         (depth.waiting, depth.in_flight, depth.dead),
-        (0, 0, 0),
+        (Some(0), Some(0), Some(0)),
         "the task is done"
     );
 }

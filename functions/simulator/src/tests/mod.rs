@@ -1,6 +1,8 @@
 //! The simulator over a real embedded store.
 
+mod cloud;
 mod http;
+mod tick;
 mod worker;
 
 use std::sync::Arc;

@@ -21,7 +21,10 @@ const LEFT: &[(&str, &str)] = &[
     ("PORT", "given by Cloud Run"),
     ("K_SERVICE", "given by Cloud Run"),
     ("API_TOKENS", "callers come through Cloud Run's IAM"),
-    ("CONFLUENT_API_KEY", "a secret, where the function has to do with the log"),
+    (
+        "CONFLUENT_API_KEY",
+        "a secret, where the function has to do with the log",
+    ),
     ("DEBUG", "the default serves"),
     ("LOG_LEVEL", "the default serves"),
     ("EVENT_LOG", "follows from CONFLUENT_BOOTSTRAP_SERVERS"),
@@ -30,6 +33,7 @@ const LEFT: &[(&str, &str)] = &[
     ("FIRESTORE_EMULATOR_HOST", "for tests"),
     ("PUBSUB_EMULATOR_HOST", "for tests"),
     ("THREATSTREAM_DATA", "of the embedded backends"),
+    ("KAFKA_FETCH_WAIT", "the default serves"),
     ("LOG_PARTITIONS", "of the embedded backends"),
     ("LOG_MAX_BYTES", "of the embedded backends"),
     ("LOG_RETENTION", "of the embedded backends"),
@@ -73,7 +77,10 @@ fn reads(function: &str, given: &BTreeSet<String>) -> BTreeSet<String> {
         "PUSH_SERVICE_ACCOUNTS" => "push@example.iam.gserviceaccount.com",
         _ => "abcdefghijklmnopqrstuvwxyz0123456789",
     };
-    let mut values: HashMap<String, String> = given.iter().map(|name| (name.clone(), value(name).to_owned())).collect();
+    let mut values: HashMap<String, String> = given
+        .iter()
+        .map(|name| (name.clone(), value(name).to_owned()))
+        .collect();
     if function != "analyzer-worker" {
         values.insert("K_SERVICE".to_owned(), function.to_owned());
     }
@@ -92,7 +99,7 @@ fn reads(function: &str, given: &BTreeSet<String>) -> BTreeSet<String> {
         "analyzer" | "analyzer-worker" => {
             threatstream_analyzer::Config::from_env(&environment).ok();
             mark_key(&mut reader);
-            reader.text("RULES_DIR");
+            let _ = reader.text("RULES_DIR");
         }
         "simulator" => {
             threatstream_simulator::Config::from_env(&environment).ok();
@@ -170,10 +177,16 @@ fn the_queues_are_those_of_the_code() {
 #[test]
 fn what_the_build_sets_is_read() {
     for variable in ["DEPLOY_STEPS", "DEPLOY_PAUSE"] {
-        assert!(BUILD.contains(&format!("- {variable}=")) && DEPLOY.contains(&format!("${{{variable}:-")), "{variable}");
+        assert!(
+            BUILD.contains(&format!("- {variable}=")) && DEPLOY.contains(&format!("${{{variable}:-")),
+            "{variable}"
+        );
     }
     for variable in ["REGISTRY", "TAG", "CACHE"] {
-        assert!(BUILD.contains(&format!("- {variable}=")) && BAKE.contains(&format!("variable \"{variable}\"")), "{variable}");
+        assert!(
+            BUILD.contains(&format!("- {variable}=")) && BAKE.contains(&format!("variable \"{variable}\"")),
+            "{variable}"
+        );
     }
     // Each substitution is used, and each that is used is there: Cloud Build refuses others.
     let defined: BTreeSet<&str> = BUILD
@@ -188,5 +201,8 @@ fn what_the_build_sets_is_read() {
         .map(|(name, _)| name)
         .collect();
     assert_eq!(defined, used);
-    assert!(!BUILD.contains("name: docker.io") && !BUILD.contains("name: gcr.io"), "images are pinned in the substitutions");
+    assert!(
+        !BUILD.contains("name: docker.io") && !BUILD.contains("name: gcr.io"),
+        "images are pinned in the substitutions"
+    );
 }

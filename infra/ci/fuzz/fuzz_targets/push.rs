@@ -18,7 +18,9 @@ fuzz_target!(|data: &[u8]| {
     let auth = PushAuth::behind_iam(Some("https://api.run.app".to_owned()), vec![ACCOUNT.to_owned()]);
     let encoded = format!("Bearer e30.{}.x", URL_SAFE_NO_PAD.encode(claims));
     for header in [claims, encoded.as_bytes()] {
-        let Ok(value) = HeaderValue::from_bytes(header) else { continue };
+        let Ok(value) = HeaderValue::from_bytes(header) else {
+            continue;
+        };
         match auth.authorize(&HeaderMap::from_iter([(AUTHORIZATION, value)]), NOW_MS) {
             Err(problem) => assert!(matches!(problem.status().as_u16(), 401 | 403), "{problem}"),
             Ok(()) if header == claims => {}
@@ -33,7 +35,10 @@ fuzz_target!(|data: &[u8]| {
     }
     match PushEnvelope::from_json(body) {
         Err(problem) => {
-            assert!(problem.status().is_client_error() && !problem.errors().is_empty(), "{problem}");
+            assert!(
+                problem.status().is_client_error() && !problem.errors().is_empty(),
+                "{problem}"
+            );
         }
         Ok(envelope) => {
             assert!(!envelope.message_id.is_empty() && !envelope.message_id.contains(char::is_control));

@@ -53,9 +53,17 @@ pub trait Feed: Send + Sync {
 }
 
 /// Reads on from where it stopped. Each record is given once, in order.
+///
+/// A reader outlives an outage: after an error that can be retried the next call goes on where the reader stopped, with nothing
+/// missing and nothing twice. That is better than a new reader after the last record: on a feed where nothing happened for long,
+/// the place of that record may have left the history, which tells of a gap where there is none. After any other error the reader
+/// is of no use: what comes next is gone, or may not be read.
 #[async_trait]
 pub trait FeedReader: Send {
     /// The next records, at most `limit`; waits up to `wait` for the first one, woken by the commit and not by polling where
-    /// the store can do that; then an empty list.
+    /// the store can do that; then an empty list. Being dropped while it waits loses nothing.
+    ///
+    /// # Errors
+    /// `Rejected` when retention has passed what comes next; `Unavailable` while the store cannot be reached.
     async fn next(&mut self, limit: usize, wait: Duration) -> Result<Vec<FeedRecord>, BackendError>;
 }

@@ -3,8 +3,10 @@
 //! A batch of matches of one partition goes in with the partition's state and the analysts' part of the alerts it may touch;
 //! threats, alerts, counters and the state's delta come out. Nothing is stored here.
 
+mod bound;
 mod score;
 mod state;
+mod weigh;
 mod windows;
 
 use std::collections::{BTreeMap, HashMap};
@@ -27,6 +29,9 @@ pub const THREATS_A_MINUTE: u32 = 10;
 const ALERT_GAP: Duration = Duration::from_secs(3600);
 /// An alert spans no more than this; what goes on longer gets another.
 const ALERT_SPAN: Duration = Duration::from_secs(24 * 3600);
+/// A batch is full when this much is to be written, its part of the state included. What the last match of a batch adds beyond
+/// comes on top: a commit stays below 8 MiB.
+const BATCH_BYTES: usize = 6 << 20;
 /// Threats, addresses and systems that an alert names.
 const ALERT_NAMES: usize = 100;
 
@@ -45,17 +50,6 @@ pub struct Judged {
     pub tally: Tally,
     /// Counters of the minute.
     pub minute: MinuteStats,
-}
-
-impl Judged {
-    /// About how many bytes a commit of this writes.
-    #[must_use]
-    pub fn weight(&self) -> usize {
-        self.threats
-            .iter()
-            .map(|(_, originals)| 4096 + originals.iter().map(|original| original.raw.len() + 128).sum::<usize>())
-            .sum()
-    }
 }
 
 impl JudgeState {
@@ -82,6 +76,7 @@ impl JudgeState {
     ) -> (usize, Judged) {
         let mut batch = Batch {
             judged: Judged::default(),
+            bytes: 0,
             touched: BTreeMap::new(),
             cases,
             now,
@@ -89,7 +84,7 @@ impl JudgeState {
         batch.judged.minute.minute = now.minute();
         let mut taken = 0;
         for found in matches {
-            if batch.judged.threats.len() >= limit || batch.judged.weight() > 6 << 20 {
+            if batch.judged.threats.len() >= limit || batch.bytes > BATCH_BYTES {
                 break;
             }
             batch.take(self, found);
@@ -101,11 +96,21 @@ impl JudgeState {
 
 struct Batch<'a> {
     judged: Judged,
-    /// Alerts touched, by id, as they are to be written, and whether this batch opened them. The state may have let go of them
-    /// by the end of the batch.
-    touched: BTreeMap<String, (AlertGroup, bool)>,
+    /// How many bytes a commit of it writes: threats and alerts, each with its frame, and the changes of the state.
+    bytes: usize,
+    /// Alerts touched, by id. The state may have let go of them by the end of the batch.
+    touched: BTreeMap<String, Touched>,
     cases: &'a HashMap<String, AlertCase>,
     now: Timestamp,
+}
+
+/// An alert as it is to be written.
+struct Touched {
+    group: AlertGroup,
+    /// This batch opened it.
+    opened: bool,
+    /// What the group weighs.
+    bytes: usize,
 }
 
 impl Batch<'_> {
@@ -115,7 +120,9 @@ impl Batch<'_> {
             self.judged.tally.duplicate += 1;
             return;
         }
-        state.change(Change::Seen(key, found.event.received_at.as_micros()));
+        // An arrival that lies in the future would make everything else look old.
+        let arrived = found.event.received_at.min(self.now);
+        state.change(Change::Seen(key, arrived.as_micros()));
         let Some(window) = &found.window else {
             let threat = score::threat(found, &Cause::Event, self.now);
             let stored = self.threat(state, found, threat);
@@ -127,13 +134,15 @@ impl Batch<'_> {
             return;
         };
         let timespan = i64::try_from(window.timespan_seconds.saturating_mul(1_000_000)).unwrap_or(i64::MAX);
+        let original = found.event.original();
+        self.bytes += 256 + original.raw.len();
         let contributed = state.change(Change::Contributed {
             key: window_key(found),
             counts: window.counts.clone(),
             at: found.event.timestamp.as_micros(),
             timespan,
             threshold: window.threshold,
-            original: found.event.original(),
+            original,
         });
         if contributed.fired.is_empty() {
             self.judged.tally.counted += 1;
@@ -161,7 +170,7 @@ impl Batch<'_> {
         // The threat that an alert is founded on is stored however many there are: the alert names it.
         let stored = state.in_minute(key, minute) < THREATS_A_MINUTE || self.founds_alert(state, found, &threat);
         state.change(Change::Minute { key, minute });
-        self.join_alert(state, found, &threat, stored);
+        self.join_alert(state, found, &threat, &originals, stored);
         if !stored {
             self.judged.suppressed.push((threat, originals));
             return false;
@@ -174,7 +183,9 @@ impl Batch<'_> {
             minute.detect_ms += threat.processing_time_ms;
             minute.detected += 1;
         }
+        self.bytes += weigh::originals(&originals);
         if let Ok(frame) = Frame::new(FrameKind::NewThreat, Some(threat.severity), &threat) {
+            self.bytes += weigh::threat(frame.data.get().len());
             self.judged.frames.push(frame);
         }
         self.judged.threats.push((threat, originals));
@@ -191,14 +202,21 @@ impl Batch<'_> {
         Priority::of(threat.severity).is_some() && self.open_alert(state, alert_key(found), threat.timestamp).is_none()
     }
 
-    fn join_alert(&mut self, state: &mut JudgeState, found: &Match, threat: &Threat, stored: bool) {
+    fn join_alert(
+        &mut self,
+        state: &mut JudgeState,
+        found: &Match,
+        threat: &Threat,
+        originals: &[Original],
+        stored: bool,
+    ) {
         let Some(priority) = Priority::of(threat.severity) else {
             return;
         };
         let key = alert_key(found);
         let at = threat.timestamp;
-        let mut group = match self.open_alert(state, key, at) {
-            Some(group) => group.clone(),
+        let (mut group, opened) = match self.open_alert(state, key, at) {
+            Some(group) => (group.clone(), false),
             None => {
                 let previous = state.alerts(key).iter().rev().find(|group| self.is_closed(&group.id));
                 let group = new_alert(
@@ -209,12 +227,9 @@ impl Batch<'_> {
                     self.now,
                 );
                 // An alert that the state has let go of comes back under its id: it is there already, and only moves on.
-                let opened = !self.cases.contains_key(&group.id);
+                let opened = !self.cases.contains_key(&group.id) && !self.touched.contains_key(&group.id);
                 self.judged.minute.alerts += u64::from(opened);
-                self.touched
-                    .entry(group.id.clone())
-                    .or_insert_with(|| (group.clone(), opened));
-                group
+                (group, opened)
             }
         };
         if threat.severity > group.severity {
@@ -232,9 +247,12 @@ impl Batch<'_> {
         );
         push_bounded(&mut group.mitre_attack_ids, threat.mitre_attack_id.as_ref());
         group.event_count = group.event_count.saturating_add(threat.event_count);
-        group.first_seen = group.first_seen.min(at);
-        group.last_seen = group.last_seen.max(at);
-        self.write(state, key, group);
+        // Which of its events completed a threat depends on the order of their arrival; when they began and ended does not.
+        for seen in originals.iter().map(|original| original.timestamp).chain([at]) {
+            group.first_seen = group.first_seen.min(seen);
+            group.last_seen = group.last_seen.max(seen);
+        }
+        self.write(state, key, group, opened);
     }
 
     /// Counts an event that went on after its window had fired.
@@ -243,16 +261,34 @@ impl Batch<'_> {
         let at = found.event.timestamp;
         if let Some(mut group) = self.open_alert(state, key, at).cloned() {
             group.event_count = group.event_count.saturating_add(1);
+            group.first_seen = group.first_seen.min(at);
             group.last_seen = group.last_seen.max(at);
-            self.write(state, key, group);
+            self.write(state, key, group, false);
         }
     }
 
-    fn write(&mut self, state: &mut JudgeState, key: u128, group: AlertGroup) {
-        self.touched
-            .entry(group.id.clone())
-            .or_insert_with(|| (group.clone(), false))
-            .0 = group.clone();
+    fn write(&mut self, state: &mut JudgeState, key: u128, group: AlertGroup, opened: bool) {
+        let bytes = weigh::group(&group);
+        let case = || self.cases.get(&group.id).map_or(0, weigh::json);
+        // However often it is written, it is stored once and told of once, together with the analysts' part.
+        self.bytes += match self.touched.get(&group.id) {
+            Some(touched) => 2 * bytes.saturating_sub(touched.bytes),
+            None => 2 * bytes + case(),
+        };
+        // Each time it is in the state's delta.
+        self.bytes += bytes;
+        let group_to_write = group.clone();
+        match self.touched.get_mut(&group.id) {
+            Some(touched) => (touched.group, touched.bytes) = (group_to_write, bytes),
+            None => {
+                let touched = Touched {
+                    group: group_to_write,
+                    opened,
+                    bytes,
+                };
+                self.touched.insert(group.id.clone(), touched);
+            }
+        }
         state.change(Change::Alert { key, group });
     }
 
@@ -261,7 +297,7 @@ impl Batch<'_> {
     }
 
     fn finish(mut self) -> Judged {
-        for (id, (group, opened)) in std::mem::take(&mut self.touched) {
+        for (id, Touched { group, opened, .. }) in std::mem::take(&mut self.touched) {
             let case = self.cases.get(&id).cloned().unwrap_or_default();
             let kind = if opened {
                 FrameKind::NewAlert

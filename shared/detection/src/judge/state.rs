@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, HashMap};
 use serde::{Deserialize, Serialize};
 use threatstream_domain::{AlertGroup, Original};
 
+use super::bound::{FORGET_AFTER, bound, lighten};
+use super::weigh;
 use super::windows::{Contributed, GroupWindows};
 use crate::found::Counts;
 use crate::recent::Recent;
@@ -17,8 +19,11 @@ const MAX_GROUPS: usize = 50_000;
 const MAX_ALERTS: usize = 10_000;
 const MAX_COUNTERS: usize = 50_000;
 const MAX_WINDOW_BYTES: usize = 32 << 20;
-/// A window or an alert that no record touched for so long (in microseconds of arrival time) is forgotten.
-const FORGET_AFTER: i64 = 25 * 3600 * 1_000_000;
+const MAX_ALERT_BYTES: usize = 16 << 20;
+/// Alerts of one key; beyond them the first opened goes.
+const MAX_ALERTS_OF_KEY: usize = 8;
+/// What is too old is looked for once in so long, in microseconds of arrival time.
+const SWEEP_EVERY: i64 = 3600 * 1_000_000;
 
 /// Slots of saved state: the duplicate filter's, then the rest's.
 const RECENT_SLOT: u16 = 0;
@@ -64,6 +69,9 @@ struct Rest {
     window_bytes: usize,
     minutes: HashMap<(u128, i64), (i64, u32)>,
     alerts: HashMap<u128, (i64, Vec<AlertGroup>)>,
+    /// What the alerts weigh together; likewise.
+    #[serde(skip)]
+    alert_bytes: usize,
 }
 
 /// Why saved state cannot be read.
@@ -98,6 +106,7 @@ impl JudgeState {
             state.rest = postcard::take_from_bytes(&joined)?.0;
             state.rest.windows.values_mut().for_each(|(_, windows)| windows.weigh());
             state.rest.window_bytes = state.rest.windows.values().map(|(_, windows)| windows.bytes()).sum();
+            state.rest.weigh_alerts();
         }
         for delta in deltas {
             let changes: Vec<Change> = postcard::from_bytes(delta.as_ref())?;
@@ -132,6 +141,11 @@ impl JudgeState {
         slots
     }
 
+    /// The last snapshot may not have been stored: the next has every slot.
+    pub fn not_saved(&mut self) {
+        self.recent.not_saved();
+    }
+
     /// Makes a change and remembers it for the delta.
     pub(super) fn change(&mut self, change: Change) -> Contributed {
         let contributed = self.apply(&change);
@@ -144,7 +158,7 @@ impl JudgeState {
         match change {
             Change::Seen(key, arrived) => {
                 self.recent.insert(*key);
-                rest.now = rest.now.max(*arrived);
+                rest.arrived(*arrived);
             }
             Change::Contributed {
                 key,
@@ -159,16 +173,7 @@ impl JudgeState {
                 let before = windows.bytes();
                 let contributed = windows.contribute(counts, *at, *timespan, *threshold, original);
                 rest.window_bytes = rest.window_bytes - before + windows.bytes();
-                let too_heavy = rest.window_bytes > MAX_WINDOW_BYTES;
-                if too_heavy || rest.windows.len() > MAX_GROUPS {
-                    let most = if too_heavy {
-                        rest.windows.len() * 9 / 10
-                    } else {
-                        MAX_GROUPS
-                    };
-                    bound(&mut rest.windows, most, rest.now, |(touched, _)| *touched);
-                    rest.window_bytes = rest.windows.values().map(|(_, windows)| windows.bytes()).sum();
-                }
+                rest.bound_windows(*key);
                 return contributed;
             }
             Change::Minute { key, minute } => {
@@ -177,18 +182,7 @@ impl JudgeState {
                 *count = count.saturating_add(1);
                 bound(&mut rest.minutes, MAX_COUNTERS, rest.now, |(touched, _)| *touched);
             }
-            Change::Alert { key, group } => {
-                let (touched, groups) = rest.alerts.entry(*key).or_default();
-                *touched = rest.now;
-                match groups.iter_mut().find(|open| open.id == group.id) {
-                    Some(open) => *open = group.clone(),
-                    None => groups.push(group.clone()),
-                }
-                if groups.len() > 8 {
-                    groups.remove(0);
-                }
-                bound(&mut rest.alerts, MAX_ALERTS, rest.now, |(touched, _)| *touched);
-            }
+            Change::Alert { key, group } => rest.put_alert(*key, group),
         }
         Contributed::default()
     }
@@ -214,45 +208,71 @@ impl JudgeState {
     }
 }
 
-/// Forgets what is too old, and of the rest the oldest tenth, once there is too much. What was touched at once goes in the order
-/// of its keys, so that the outcome does not depend on how a map is walked.
-fn bound<K: Copy + Ord + std::hash::Hash, V>(
-    map: &mut HashMap<K, V>,
-    most: usize,
-    now: i64,
-    touched: impl Fn(&V) -> i64,
-) {
-    if map.len() <= most {
-        return;
+impl Rest {
+    /// A record arrived. Each hour of arrivals begins with forgetting what nothing can be about any more: a live event joins
+    /// no alert that old, and counts in no minute that old. Windows are not among it: a correlation's timespan may be longer.
+    fn arrived(&mut self, at: i64) {
+        let before = self.now;
+        self.now = before.max(at);
+        if self.now.div_euclid(SWEEP_EVERY) == before.div_euclid(SWEEP_EVERY) {
+            return;
+        }
+        let now = self.now;
+        let is_recent = |touched: i64| now.saturating_sub(touched) < FORGET_AFTER;
+        self.minutes.retain(|_, (touched, _)| is_recent(*touched));
+        self.alerts.retain(|_, (touched, _)| is_recent(*touched));
+        self.weigh_alerts();
     }
-    map.retain(|_, value| now - touched(value) < FORGET_AFTER);
-    if map.len() <= most {
-        return;
+
+    fn bound_windows(&mut self, key: u128) {
+        if self.windows.len() > MAX_GROUPS {
+            bound(&mut self.windows, MAX_GROUPS, self.now, |(touched, _)| *touched);
+            self.window_bytes = self.windows.values().map(|(_, windows)| windows.bytes()).sum();
+        }
+        if self.window_bytes > MAX_WINDOW_BYTES {
+            let weight = |windows: &(i64, GroupWindows)| windows.1.bytes();
+            self.window_bytes = lighten(
+                &mut self.windows,
+                MAX_WINDOW_BYTES,
+                key,
+                |(touched, _)| *touched,
+                weight,
+            );
+        }
     }
-    let mut ages: Vec<(i64, K)> = map.iter().map(|(key, value)| (touched(value), *key)).collect();
-    let tenth = ages.len().div_ceil(10).min(ages.len() - 1);
-    ages.select_nth_unstable(tenth);
-    for (_, key) in &ages[..tenth] {
-        map.remove(key);
+
+    fn put_alert(&mut self, key: u128, group: &AlertGroup) {
+        let (touched, groups) = self.alerts.entry(key).or_default();
+        *touched = self.now;
+        self.alert_bytes += weigh::group(group);
+        match groups.iter_mut().find(|open| open.id == group.id) {
+            Some(open) => {
+                self.alert_bytes -= weigh::group(open);
+                *open = group.clone();
+            }
+            None => groups.push(group.clone()),
+        }
+        if groups.len() > MAX_ALERTS_OF_KEY {
+            self.alert_bytes -= weigh::group(&groups.remove(0));
+        }
+        if self.alerts.len() > MAX_ALERTS {
+            bound(&mut self.alerts, MAX_ALERTS, self.now, |(touched, _)| *touched);
+            self.weigh_alerts();
+        }
+        if self.alert_bytes > MAX_ALERT_BYTES {
+            let weight = |alerts: &(i64, Vec<AlertGroup>)| weigh::groups(&alerts.1);
+            self.alert_bytes = lighten(&mut self.alerts, MAX_ALERT_BYTES, key, |(touched, _)| *touched, weight);
+        }
+    }
+
+    fn weigh_alerts(&mut self) {
+        self.alert_bytes = self.alerts.values().map(|(_, groups)| weigh::groups(groups)).sum();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn beyond_the_bound_the_oldest_tenth_goes() {
-        let mut map: HashMap<u32, i64> = (0..1000).map(|key| (key, i64::from(key / 2))).collect();
-        bound(&mut map, 1000, 500, |touched| *touched);
-        assert_eq!(map.len(), 1000);
-        bound(&mut map, 999, 500, |touched| *touched);
-        assert_eq!(map.len(), 900);
-        assert!((100..1000).all(|key| map.contains_key(&key)));
-        map.insert(5000, 600 + FORGET_AFTER);
-        bound(&mut map, 800, 600 + FORGET_AFTER, |touched| *touched);
-        assert_eq!(map.keys().collect::<Vec<_>>(), [&5000], "the others are too old");
-    }
 
     #[test]
     fn windows_weigh_what_they_hold() {
@@ -279,5 +299,95 @@ mod tests {
         assert!(state.rest.window_bytes <= MAX_WINDOW_BYTES && state.rest.window_bytes > MAX_WINDOW_BYTES / 2);
         let weight: usize = state.rest.windows.values().map(|(_, windows)| windows.bytes()).sum();
         assert_eq!(state.rest.window_bytes, weight);
+    }
+
+    const HOUR: i64 = 3600 * 1_000_000;
+
+    fn alert(id: usize, names: usize) -> AlertGroup {
+        let names: Vec<String> = (0..names).map(|at| format!("{at:->128}")).collect();
+        AlertGroup {
+            id: format!("ALT-{id}"),
+            threat_id: String::new(),
+            threat_ids: Vec::new(),
+            title: String::new(),
+            description: String::new(),
+            severity: threatstream_domain::Severity::High,
+            priority: threatstream_domain::Priority::P2,
+            source_ips: names.clone(),
+            affected_systems: names,
+            mitre_attack_ids: Vec::new(),
+            event_count: 1,
+            first_seen: threatstream_domain::Timestamp::EPOCH,
+            last_seen: threatstream_domain::Timestamp::EPOCH,
+            due_at: threatstream_domain::Timestamp::EPOCH,
+            created_at: threatstream_domain::Timestamp::EPOCH,
+            simulated: false,
+            previous_alert: None,
+        }
+    }
+
+    fn put(state: &mut JudgeState, key: u128, group: AlertGroup) {
+        state.change(Change::Alert { key, group });
+    }
+
+    #[test]
+    fn alerts_weigh_what_they_hold_and_the_oldest_go_first() {
+        let mut state = JudgeState::default();
+        for key in 0..800_u32 {
+            state.change(Change::Seen(key.into(), i64::from(key)));
+            put(&mut state, key.into(), alert(0, 100));
+            // Written again, as each event of an alert does.
+            put(&mut state, key.into(), alert(0, 100));
+        }
+        let rest = &state.rest;
+        assert!(rest.alert_bytes <= MAX_ALERT_BYTES && rest.alert_bytes > MAX_ALERT_BYTES / 2);
+        assert!(state.alerts(0).is_empty() && state.alerts(799).len() == 1);
+        let weight: usize = rest.alerts.values().map(|(_, groups)| weigh::groups(groups)).sum();
+        assert_eq!(rest.alert_bytes, weight);
+        let slots = state.snapshot();
+        let saved: usize = slots.iter().map(|(_, bytes)| bytes.len()).sum();
+        assert!(saved < MAX_ALERT_BYTES + (1 << 20), "{saved}");
+        let restored = JudgeState::load(&slots, &[] as &[Vec<u8>]).unwrap();
+        assert_eq!(restored.rest.alert_bytes, weight);
+    }
+
+    #[test]
+    fn one_key_with_many_alerts_keeps_its_weight() {
+        let mut state = JudgeState::default();
+        for id in 0..20 {
+            put(&mut state, 1, alert(id, id));
+        }
+        assert_eq!(state.alerts(1).len(), MAX_ALERTS_OF_KEY);
+        assert_eq!(state.alerts(1)[7].id, "ALT-19");
+        assert_eq!(state.rest.alert_bytes, weigh::groups(state.alerts(1)));
+    }
+
+    #[test]
+    fn what_nothing_touched_for_a_day_is_forgotten_though_there_is_room() {
+        let mut state = JudgeState::default();
+        state.change(Change::Seen(1, 100 * HOUR));
+        put(&mut state, 1, alert(1, 3));
+        state.change(Change::Minute { key: 1, minute: 7 });
+        state.change(Change::Seen(2, 120 * HOUR));
+        put(&mut state, 2, alert(2, 3));
+        assert_eq!((state.alerts(1).len(), state.in_minute(1, 7)), (1, 1));
+        state.change(Change::Seen(3, 126 * HOUR));
+        assert_eq!((state.alerts(1).len(), state.in_minute(1, 7)), (0, 0));
+        assert_eq!(state.alerts(2).len(), 1);
+        assert_eq!(state.rest.alert_bytes, weigh::groups(state.alerts(2)));
+        let restored = JudgeState::load(&[] as &[(u16, Vec<u8>)], &[state.take_delta()]).unwrap();
+        assert_eq!(restored.size(), state.size());
+    }
+
+    #[test]
+    fn after_a_snapshot_that_was_not_stored_the_next_has_everything() {
+        let mut state = JudgeState::default();
+        state.change(Change::Seen(1, 1));
+        let _ = state.take_delta();
+        let lost = state.snapshot();
+        state.not_saved();
+        let slots = state.snapshot();
+        assert_eq!(slots, lost);
+        assert!(JudgeState::load(&slots, &[] as &[Vec<u8>]).unwrap().has_seen(1));
     }
 }

@@ -187,6 +187,79 @@ fn a_full_batch_leaves_the_rest() {
     assert_eq!((taken, judged.threats.len()), (4, 4));
 }
 
+/// What a store writes for a batch, and tells of.
+fn written(judged: &Judged, state: &mut JudgeState, cases: &HashMap<String, AlertCase>) -> usize {
+    let json = |value: serde_json::Result<String>| value.unwrap().len();
+    let threats: usize = judged
+        .threats
+        .iter()
+        .map(|(threat, originals)| json(serde_json::to_string(threat)) + json(serde_json::to_string(originals)))
+        .sum();
+    let alerts: usize = judged
+        .alerts
+        .iter()
+        .map(|(group, _)| json(serde_json::to_string(group)))
+        .sum();
+    let frames: usize = judged.frames.iter().map(|frame| frame.data.get().len()).sum();
+    assert!(cases.is_empty() || judged.alerts.iter().any(|(group, _)| cases.contains_key(&group.id)));
+    threats + alerts + frames + state.take_delta().len()
+}
+
+#[test]
+fn a_batch_of_escapes_fits_a_commit() {
+    let matches: Vec<Match> = (0..1500)
+        .map(|event| {
+            let mut found = single(event, 100, &format!("host-{event}"));
+            found.event.raw = "\u{1}".repeat(2048);
+            found
+        })
+        .collect();
+    let mut state = JudgeState::default();
+    let (taken, judged) = state.judge(&matches, &HashMap::new(), Timestamp::from_secs(NOW), usize::MAX);
+    let written = written(&judged, &mut state, &HashMap::new());
+    assert!(
+        taken < matches.len() && written > 3 << 20 && written < 8 << 20,
+        "{taken} {written}"
+    );
+}
+
+#[test]
+fn what_analysts_wrote_counts_in_a_batch() {
+    let mut state = JudgeState::default();
+    let of = |round: u32| -> Vec<Match> {
+        let event = |at| single(100 * round + at, 100, &format!("203.0.113.{at}"));
+        (0..50).map(event).collect()
+    };
+    let opened = judge(&mut state, &of(0));
+    let _ = state.take_delta();
+    let case = AlertCase {
+        assigned_to: Some("x".repeat(300_000)),
+        version: 1,
+        ..AlertCase::default()
+    };
+    let cases = opened
+        .alerts
+        .iter()
+        .map(|(group, _)| (group.id.clone(), case.clone()))
+        .collect();
+    let (taken, judged) = state.judge(&of(1), &cases, Timestamp::from_secs(NOW), usize::MAX);
+    let written = written(&judged, &mut state, &cases);
+    assert!(
+        taken < 50 && written > 3 << 20 && written < 8 << 20,
+        "{taken} {written}"
+    );
+}
+
+#[test]
+fn an_arrival_in_the_future_makes_nothing_old() {
+    let mut state = JudgeState::default();
+    judge(&mut state, &[single(1, 100, "203.0.113.7")]);
+    let mut found = single(2, 100, "203.0.113.8");
+    found.event.received_at = Timestamp::from_secs(NOW * 2);
+    judge(&mut state, &[found]);
+    assert_eq!(state.alerts_of([&single(3, 100, "203.0.113.7")]).len(), 1);
+}
+
 fn arbitrary_match() -> impl Strategy<Value = Match> {
     (0u32..40, 0i64..400, 0u8..3, prop::bool::ANY).prop_map(|(event, at, entity, window)| {
         let entity = format!("203.0.113.{entity}");

@@ -14,12 +14,14 @@ const SERVERLESS: &str = "x-serverless-authorization";
 /// The caller that Cloud Run let pass. It has verified the identity token and then removed its signature, so that only the claims are
 /// left to read; a caller without readable claims is still one that IAM let pass.
 pub(crate) fn caller(headers: &HeaderMap) -> Principal {
-    let header = headers.get(SERVERLESS).or_else(|| headers.get(AUTHORIZATION));
-    let name = header
-        .and_then(|value| value.to_str().ok())
-        .and_then(account)
-        .unwrap_or_else(|| "iam".to_owned());
+    let name = checked(headers).and_then(account).unwrap_or_else(|| "iam".to_owned());
     Principal::new(name, Role::Admin)
+}
+
+/// The header whose token Cloud Run has verified.
+pub(crate) fn checked(headers: &HeaderMap) -> Option<&str> {
+    let header = headers.get(SERVERLESS).or_else(|| headers.get(AUTHORIZATION));
+    header.and_then(|value| value.to_str().ok())
 }
 
 fn account(header: &str) -> Option<String> {

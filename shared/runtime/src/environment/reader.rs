@@ -103,9 +103,16 @@ impl<'e> Reader<'e> {
         });
     }
 
-    /// Takes over the problems of another reading, and its value if there were none.
+    /// Takes over the problems of another reading, and its value if there were none. What several readings found is told once.
     pub fn absorb<T>(&mut self, result: Result<T, ConfigErrors>) -> Option<T> {
-        result.map_err(|errors| self.problems.extend(errors.0)).ok()
+        let known = |errors: ConfigErrors| {
+            for problem in errors.0 {
+                if !self.problems.contains(&problem) {
+                    self.problems.push(problem);
+                }
+            }
+        };
+        result.map_err(known).ok()
     }
 
     /// The text without surrounding blanks, or `None` when unset or empty.

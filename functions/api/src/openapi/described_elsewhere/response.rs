@@ -5,6 +5,7 @@
 
 use utoipa::{IntoParams, ToSchema};
 
+use super::push::TaskPush;
 use crate::openapi::schema;
 
 /// A playbook to run on a threat.
@@ -51,22 +52,13 @@ struct Executions {
     next_cursor: Option<String>,
 }
 
-/// A task as its queue knows it.
+/// What a sweep did.
 #[derive(ToSchema)]
-struct PushedTask {
-    /// The queue's id of it.
-    id: String,
-    payload: TaskPayload,
-}
-
-/// What to work on: either a threat or an execution.
-#[derive(ToSchema)]
-struct TaskPayload {
-    /// Run what answers this threat.
-    #[schema(example = "THR-0123456789abcdef0123")]
-    threat_id: Option<String>,
-    /// Go on with this execution.
-    execution_id: Option<String>,
+struct Swept {
+    /// The executions whose worker was gone, enqueued to go on.
+    resumed: Vec<String>,
+    /// The minutes whose metrics were told, by their beginnings.
+    minutes: Vec<schema::Time>,
 }
 
 /// What is blocked now.
@@ -154,11 +146,19 @@ fn roll_back_execution() {}
 
 /// Take a task that a queue pushes
 ///
-/// Any other answer makes the queue push it again.
+/// Any other answer makes the queue push it again. Needs the role `admin`, or behind Cloud Run's IAM an account that may push.
 #[utoipa::path(
-    post, path = "/tasks/respond", tag = "response", request_body = PushedTask, responses((status = 204, description = "It is done"))
+    post, path = "/tasks/respond", tag = "response", request_body = TaskPush,
+    responses((status = 204, description = "It is done, or can never be done and is among the dead letters"))
 )]
 fn task_respond() {}
+
+/// Do what is due each minute
+///
+/// Enqueues executions whose worker is gone, and tells the minute's metrics. Calling it more often does no harm. Needs the role `admin`, or
+/// behind Cloud Run's IAM an account that may push.
+#[utoipa::path(post, path = "/tasks/sweep", tag = "response", responses((status = 200, body = Swept)))]
+fn task_sweep() {}
 
 /// What is blocked now
 #[utoipa::path(
@@ -178,6 +178,7 @@ fn blocklist() {}
     decline_execution,
     roll_back_execution,
     task_respond,
+    task_sweep,
     blocklist,
 ))]
 pub(super) struct Described;
