@@ -25,11 +25,11 @@ pub(crate) struct Connector {
 
 impl Connector {
     /// Posts everything in the raw topic to `url`, each push so many times.
-    pub(crate) fn start(world: &World, url: String, deliveries: usize) -> Self {
+    pub(crate) fn start(world: &World, url: &str, deliveries: usize) -> Self {
         let log = Arc::new(KafkaLog::open(world.kafka.config()).expect("a configuration that is right"));
         let pushes = Arc::new(AtomicUsize::new(0));
         let tasks = (0..4)
-            .map(|partition| tokio::spawn(sink(log.clone(), partition, url.clone(), deliveries, pushes.clone())))
+            .map(|partition| tokio::spawn(sink(log.clone(), partition, url.to_owned(), deliveries, pushes.clone())))
             .collect();
         Self { pushes, tasks }
     }

@@ -85,7 +85,7 @@ impl<'world> Site<'world> {
         }
         let schedule = asked.into_iter().map(|url| Schedule::of(url, plan.schedule)).collect();
         let connector =
-            (plan.trigger == Trigger::Push).then(|| Connector::start(world, url(analyzer_port, "/"), plan.deliveries));
+            (plan.trigger == Trigger::Push).then(|| Connector::start(world, &url(analyzer_port, "/"), plan.deliveries));
         let mut site = Self {
             world,
             plan,
