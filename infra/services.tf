@@ -77,7 +77,7 @@ module "api" {
     RELAY_URL     = local.socket_url
     CORS_ORIGINS  = local.page_url
   })
-  secrets = merge(local.kafka_secrets["api"], local.simulation_secret, local.ticket_secret)
+  secrets = merge(local.kafka_secrets["api"], local.ticket_secret)
 
   max_instances       = var.max_instances.api
   memory_mib          = 1024

@@ -46,6 +46,10 @@ async fn every_described_route_answers_and_every_contract_route_is_described() {
     }
     for (path, methods) in paths {
         for method in methods.as_object().expect("methods").keys() {
+            // What wakes the analyzer where it does not stand: here it does.
+            if matches!((method.as_str(), path.as_str()), ("post", "/" | "/drain")) {
+                continue;
+            }
             let path = path.replace("{id}", "nobody").replace("{threat_id}", "nobody");
             let method: http::Method = method.to_uppercase().parse().expect("a method");
             let answer = client
