@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use threatstream_backend::Topics;
 
-use super::harness::client;
 use super::outcome::undisturbed;
-use super::process::{Process, free_port};
+use super::process::free_port;
 use super::sender::Sending;
 use super::site::{Plan, Schedule, Site};
 use super::traffic;
@@ -57,9 +56,9 @@ async fn drains_contend() {
 
     site.outcome(events).await.assert_same(&expected);
     watcher.assert_once(expected.threats.keys()).await;
-    for analyzer in [one, &other] {
-        assert!(processed(analyzer).await > 0, "one did all the work");
-    }
+    // Which of them came first each time is chance; that leases were let go of and taken again is not.
+    let taken = epochs(&world).await;
+    assert!(taken >= 2, "the leases were taken {taken} times");
 }
 
 /// How often a lease of the raw topic was taken, for the partition that was taken least.
@@ -71,22 +70,4 @@ async fn epochs(world: &World) -> u64 {
         .map(|checkpoint| checkpoint.owner_epoch)
         .min()
         .expect("partitions were worked")
-}
-
-/// How many events an analyzer has matched, by its own metrics.
-async fn processed(analyzer: &Process) -> u64 {
-    let url = format!("{}/metrics", analyzer.base);
-    let text = client()
-        .get(url)
-        .send()
-        .await
-        .expect("metrics")
-        .text()
-        .await
-        .expect("text");
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("threatstream_events_processed_total"));
-    line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-        .map_or(0, |number| number as u64)
 }
