@@ -151,6 +151,7 @@ macro_rules! conformance_store {
             $crate::conformance::store::feed,
             [
                 records_come_in_the_order_of_commits,
+                commits_at_once_come_once_and_in_order,
                 a_reader_resumes_after_a_cursor,
                 a_foreign_cursor_is_gone,
                 a_commit_wakes_a_reader,

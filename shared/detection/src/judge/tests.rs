@@ -135,6 +135,18 @@ fn a_closed_alert_is_followed_by_another_that_names_it() {
 }
 
 #[test]
+fn an_alert_begins_and_ends_with_its_events_in_whatever_order_they_came() {
+    let orders = [[0, 1, 2, 3, 4, 5, 6], [6, 5, 4, 3, 2, 1, 0], [3, 6, 0, 5, 1, 4, 2]];
+    for order in orders {
+        let matches = order.map(|event| counted(event, 600 + i64::from(event), "203.0.113.7", 5));
+        let judged = judge(&mut JudgeState::default(), &matches);
+        let alert = &judged.alerts[0].0;
+        let span = [alert.first_seen, alert.last_seen].map(Timestamp::as_secs);
+        assert_eq!((span, alert.event_count), ([600, 606], 7), "{order:?}");
+    }
+}
+
+#[test]
 fn an_alert_is_never_founded_on_a_threat_that_is_not_stored() {
     let mut state = JudgeState::default();
     let flood: Vec<Match> = (0..15).map(|event| single(event, 600, "203.0.113.7")).collect();

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
 
-use super::{committed, follow, told_after};
+use super::{committed, follow, partition, take, told_after};
 use crate::conformance::PATIENCE;
-use crate::conformance::samples::{frame, noon};
+use crate::conformance::samples::{commit, frame, noon};
 use crate::{FeedCursor, FeedRecord, FeedStart, Store};
 
 async fn tell(store: &dyn Store, prefix: &str, numbers: std::ops::Range<u64>) {
@@ -44,6 +45,39 @@ pub async fn records_come_in_the_order_of_commits(store: Arc<dyn Store>, prefix:
         told.last().map(|record| &record.cursor),
         Some(&store.head().await.unwrap())
     );
+}
+
+/// What several partitions commit at once comes to a reader that follows meanwhile: once each, in the order of its places.
+pub async fn commits_at_once_come_once_and_in_order(store: Arc<dyn Store>, prefix: &str) {
+    const PARTITIONS: u32 = 4;
+    const COMMITS: u64 = 25;
+    let mut reader = follow(&*store, &store.head().await.unwrap()).await;
+    let mut writers = JoinSet::new();
+    for number in 0..PARTITIONS {
+        let (store, id) = (Arc::clone(&store), partition(prefix, number));
+        writers.spawn(async move {
+            let mut held = take(&*store, &id, "its only one").await;
+            for at in 0..COMMITS {
+                let mut next = commit(&id, &held, &format!("{number}-{at}"), 1);
+                next.frames = vec![frame(u64::from(number) * COMMITS + at)];
+                held.next_offset = next.next_offset;
+                store.commit(next).await.unwrap();
+            }
+        });
+    }
+    let all = u64::from(PARTITIONS) * COMMITS;
+    let mut told = Vec::new();
+    let begun = Instant::now();
+    while (told.len() as u64) < all {
+        assert!(begun.elapsed() < PATIENCE, "only {} of {all} came", told.len());
+        told.extend(reader.next(7, Duration::from_millis(200)).await.unwrap());
+    }
+    writers.join_all().await;
+    assert!(reader.next(7, Duration::from_millis(20)).await.unwrap().is_empty());
+    assert!(told.is_sorted_by(|a, b| a.cursor < b.cursor), "out of order");
+    let mut once = numbers(&told);
+    once.sort_unstable();
+    assert_eq!(once, (0..all).collect::<Vec<_>>());
 }
 
 /// After any cursor that was given, exactly what followed it comes; also in small bites.
