@@ -5,6 +5,7 @@
 
 mod backends;
 mod finding;
+mod model;
 mod parts;
 
 use anyhow::Context as _;
@@ -41,7 +42,9 @@ fn examine(environment: &dyn Environment) -> anyhow::Result<Vec<Finding>> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    findings.extend(runtime.block_on(backends::examine(environment)));
+    let reached = runtime.block_on(async { tokio::join!(model::examine(environment), backends::examine(environment)) });
+    findings.push(reached.0);
+    findings.extend(reached.1);
     // A client that still waits for an answer must not keep us.
     runtime.shutdown_background();
     Ok(findings)

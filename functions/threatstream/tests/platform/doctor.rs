@@ -150,3 +150,73 @@ fn what_does_not_answer_has_failed() {
     }
     assert_eq!(checks["configuration"].0, "ok", "{checks:?}");
 }
+
+/// AI Studio as far as the doctor asks for it: a model at one name, a refusal for one key.
+async fn studio() -> String {
+    use axum::http::{HeaderMap, StatusCode};
+    let model = async |headers: HeaderMap| match headers.get("x-goog-api-key").map(|key| key.as_bytes()) {
+        Some(b"hush-hush") => (
+            StatusCode::OK,
+            r#"{"name": "models/gemini-3.5-flash-lite", "inputTokenLimit": 1048576, "outputTokenLimit": 65536}"#,
+        ),
+        _ => (
+            StatusCode::FORBIDDEN,
+            r#"{"error": {"code": 403, "message": "Consumer 'api_key:old-hush-hush' has been suspended.", "status": "PERMISSION_DENIED"}}"#,
+        ),
+    };
+    let router = axum::Router::new().route("/v1beta/models/gemini-3.5-flash-lite", axum::routing::get(model));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("it has an address");
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    format!("http://{address}")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_model_is_asked_whether_it_answers() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let studio = studio().await;
+    let asked = |variables: &[(&str, &str)]| {
+        let output = doctor(folder.path())
+            .env("GEMINI_BASE_URL", &studio)
+            .envs(variables.iter().copied())
+            .output()
+            .expect("it runs");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(!text.contains("hush"), "{text}");
+        let (status, said) = checks(&output)["gemini"].clone();
+        (output.status.code(), status, said)
+    };
+    let (code, status, said) = asked(&[("GEMINI_API_KEY", "hush-hush")]);
+    assert_eq!((code, status.as_str()), (Some(0), "ok"), "{said}");
+    assert!(
+        said.contains("models/gemini-3.5-flash-lite") && said.contains("1048576"),
+        "{said}"
+    );
+
+    let (code, status, said) = asked(&[("GEMINI_API_KEY", "old-hush-hush")]);
+    assert_eq!((code, status.as_str()), (Some(3), "failed"), "{said}");
+    assert!(
+        said.contains("PERMISSION_DENIED") && said.contains("still valid"),
+        "{said}"
+    );
+
+    let (_, status, said) = asked(&[("GEMINI_API_KEY", "hush-hush"), ("GEMINI_MODEL", "gemini-1")]);
+    assert!(status == "failed" && said.contains("gemini-1"), "{said}");
+
+    let vertex = [
+        ("GEMINI_VERTEX", "true"),
+        ("GOOGLE_CLOUD_PROJECT", "example-project"),
+        ("STORE", "embedded"),
+        ("TASK_QUEUE", "embedded"),
+        ("GCE_METADATA_HOST", "127.0.0.1:1"),
+    ];
+    let (code, status, said) = asked(&vertex);
+    assert_eq!((code, status.as_str()), (Some(3), "failed"), "{said}");
+    assert!(
+        said.contains("the metadata server") && said.contains("GEMINI_API_KEY"),
+        "{said}"
+    );
+
+    let (_, status, said) = asked(&[("GEMINI_API_KEY", "hush-hush"), ("GEMINI_VERTEX", "true")]);
+    assert_eq!(status, "left_out", "{said}");
+}
