@@ -8,9 +8,15 @@ locals {
     "secretmanager.googleapis.com",
   ]
 
+  # Those that an option needs beside them.
+  optional_services = concat(
+    var.budget == null ? [] : ["billingbudgets.googleapis.com"],
+    var.gemini.access == "vertex" ? ["aiplatform.googleapis.com"] : [],
+  )
+
   # On the project; what a function may do with one topic is in messaging.tf, with one secret in secrets.tf.
   project_roles = {
-    api       = ["roles/datastore.user"]
+    api       = concat(["roles/datastore.user"], var.gemini.access == "vertex" ? ["roles/aiplatform.user"] : [])
     analyzer  = ["roles/datastore.user"]
     simulator = ["roles/datastore.user"]
     responder = ["roles/datastore.user"]
@@ -19,7 +25,7 @@ locals {
 }
 
 resource "google_project_service" "main" {
-  for_each = toset(var.budget == null ? local.services : concat(local.services, ["billingbudgets.googleapis.com"]))
+  for_each = toset(concat(local.services, local.optional_services))
 
   project            = var.project_id
   service            = each.value

@@ -51,6 +51,16 @@ locals {
   simulation_secret = { SIMULATION_KEY = google_secret_manager_secret.main["simulation-key"].secret_id }
   ticket_secret     = { TICKET_KEY = google_secret_manager_secret.main["ticket-key"].secret_id }
 
+  # What health reads of the model; where it is off, nothing.
+  gemini_environment = merge(
+    var.gemini.access == "off" || var.gemini.model == null ? {} : { GEMINI_MODEL = var.gemini.model },
+    # The newest models are at the location global alone.
+    var.gemini.access != "vertex" ? {} : { GEMINI_VERTEX = "true", GCP_REGION = coalesce(var.gemini.location, "global") },
+  )
+  gemini_secret = var.gemini.access != "key" ? {} : {
+    GEMINI_API_KEY = google_secret_manager_secret.main["gemini-api-key"].secret_id
+  }
+
   people = { for member in var.invokers : member => member }
 
   ingress = var.load_balancer == null ? "INGRESS_TRAFFIC_ALL" : "INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER"
@@ -71,13 +81,13 @@ module "api" {
   ingress    = local.ingress
   roles      = local.project_roles.api
 
-  environment = merge(local.environment, local.push_environment["api"], {
+  environment = merge(local.environment, local.push_environment["api"], local.gemini_environment, {
     # With the trigger drain it wakes the analyzer.
     ANALYZER_MODE = var.analyzer_trigger
     RELAY_URL     = local.socket_url
     CORS_ORIGINS  = local.page_url
   })
-  secrets = merge(local.kafka_secrets["api"], local.ticket_secret)
+  secrets = merge(local.kafka_secrets["api"], local.ticket_secret, local.gemini_secret)
 
   max_instances       = var.max_instances.api
   memory_mib          = 1024

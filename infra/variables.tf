@@ -170,6 +170,36 @@ variable "webhook_url" {
   default     = null
 }
 
+variable "gemini" {
+  description = "Gemini, which health asks whether it answers: off, key (AI Studio; the key is the secret gemini-api-key) or vertex (Vertex AI as the api's service account, at a location: a region, us, eu or global). model: null is the functions' default."
+  type = object({
+    access   = optional(string, "off")
+    model    = optional(string)
+    location = optional(string)
+  })
+  default = {}
+
+  validation {
+    condition     = contains(["off", "key", "vertex"], var.gemini.access)
+    error_message = "The access is off, key or vertex."
+  }
+
+  validation {
+    condition     = var.gemini.location == null || var.gemini.access == "vertex"
+    error_message = "A location belongs to the access vertex alone."
+  }
+
+  validation {
+    condition     = var.gemini.location == null || can(regex("^[a-z][a-z0-9-]{1,39}$", var.gemini.location))
+    error_message = "A location is a region such as europe-west4, us, eu or global."
+  }
+
+  validation {
+    condition     = var.gemini.model == null || can(regex("^[a-zA-Z0-9][a-zA-Z0-9._@-]{0,99}$", var.gemini.model))
+    error_message = "A model is named as gemini-3.5-flash-lite, without models/ in front."
+  }
+}
+
 variable "load_balancer" {
   description = "An external load balancer with Cloud Armor in front of the api and the relay, under a domain; null: none. allowed_cidrs are the only networks let in; none named: all."
   type = object({

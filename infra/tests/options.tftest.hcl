@@ -48,6 +48,111 @@ run "defaults" {
     condition     = length(google_artifact_registry_repository.main) == 1
     error_message = "images lie in one region"
   }
+
+  assert {
+    condition = (
+      !contains(keys(google_secret_manager_secret.main), "gemini-api-key") &&
+      !contains(keys(google_project_service.main), "aiplatform.googleapis.com") &&
+      length([for name in output.variables.api : name if startswith(name, "GEMINI_") || name == "GCP_REGION"]) == 0
+    )
+    error_message = "without Gemini there is no key, no Vertex AI, and nothing to read of it"
+  }
+}
+
+run "gemini_with_a_key" {
+  command = plan
+
+  variables {
+    gemini = { access = "key" }
+  }
+
+  assert {
+    condition = (
+      google_secret_manager_secret.main["gemini-api-key"].secret_id == "threatstream-gemini-api-key" &&
+      !google_secret_manager_secret.main["gemini-api-key"].deletion_protection &&
+      google_secret_manager_secret.main["ticket-key"].deletion_protection
+    )
+    error_message = "the key is a secret, which goes when the option is turned off"
+  }
+
+  assert {
+    condition     = local.gemini_secret == tomap({ GEMINI_API_KEY = "threatstream-gemini-api-key" }) && length(local.gemini_environment) == 0
+    error_message = "the api is given the key, and no Vertex AI"
+  }
+
+  assert {
+    condition     = !contains(keys(google_project_service.main), "aiplatform.googleapis.com") && toset(local.project_roles.api) == toset(["roles/datastore.user"])
+    error_message = "AI Studio needs nothing of the project"
+  }
+
+  assert {
+    condition = alltrue([
+      for function, names in output.variables :
+      function == "api" ? contains(names, "GEMINI_API_KEY") : length([for name in names : name if startswith(name, "GEMINI_")]) == 0
+    ])
+    error_message = "nobody but the api reads it"
+  }
+}
+
+run "gemini_on_vertex" {
+  command = plan
+
+  variables {
+    gemini = { access = "vertex" }
+  }
+
+  assert {
+    condition     = local.gemini_environment == tomap({ GEMINI_VERTEX = "true", GCP_REGION = "global" }) && length(local.gemini_secret) == 0
+    error_message = "the api asks Vertex AI, where the newest models are, without a key"
+  }
+
+  assert {
+    condition = (
+      contains(keys(google_project_service.main), "aiplatform.googleapis.com") &&
+      !contains(keys(google_secret_manager_secret.main), "gemini-api-key") &&
+      contains(local.project_roles.api, "roles/aiplatform.user") &&
+      !contains(concat(local.project_roles.analyzer, local.project_roles.simulator, local.project_roles.responder, local.project_roles.relay), "roles/aiplatform.user")
+    )
+    error_message = "the service is enabled, and the api's service account may use it"
+  }
+}
+
+run "gemini_in_a_region" {
+  command = plan
+
+  variables {
+    gemini = { access = "vertex", model = "gemini-2.5-flash", location = "europe-west4" }
+  }
+
+  assert {
+    condition     = local.gemini_environment == tomap({ GEMINI_VERTEX = "true", GEMINI_MODEL = "gemini-2.5-flash", GCP_REGION = "europe-west4" })
+    error_message = "the model and the location are those asked for"
+  }
+
+  assert {
+    condition     = jsonencode(output.variables.api) == jsonencode(jsondecode(file("environment.json"))["api-vertex"])
+    error_message = "the variables that the api is given with Vertex AI are not those of environment.json"
+  }
+}
+
+run "no_other_access_to_gemini" {
+  command = plan
+
+  variables {
+    gemini = { access = "both" }
+  }
+
+  expect_failures = [var.gemini]
+}
+
+run "a_key_has_no_location" {
+  command = plan
+
+  variables {
+    gemini = { access = "key", location = "global" }
+  }
+
+  expect_failures = [var.gemini]
 }
 
 run "trigger_push" {
@@ -130,11 +235,12 @@ run "everything_else" {
     budget               = { billing_account = "000000-000000-000000", amount_usd = 100 }
     invokers             = ["group:soc@example.com"]
     analyzer_trigger     = "worker"
+    gemini               = { access = "key", model = "gemini-3.5-flash-lite" }
   }
 
   # A test of the workspace holds the same file against what the functions read.
   assert {
-    condition     = jsonencode(output.variables) == jsonencode(jsondecode(file("environment.json")))
+    condition     = jsonencode(output.variables) == jsonencode({ for function, names in jsondecode(file("environment.json")) : function => names if function != "api-vertex" })
     error_message = "the variables that the functions are given are not those of environment.json"
   }
 
@@ -196,6 +302,11 @@ run "half_a_cluster" {
 
 run "the_readme_says_who_may_do_what" {
   command = plan
+
+  # With every option that grants something.
+  variables {
+    gemini = { access = "vertex" }
+  }
 
   assert {
     condition = toset([

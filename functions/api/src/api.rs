@@ -11,6 +11,7 @@ use utoipa_axum::routes;
 
 use crate::config::Config;
 use crate::events::{FreshIds, Meters};
+use crate::model::Model;
 use crate::{alerts, analytics, docs, events, health, information, kafka, openapi, simulate, threats, wake, ws_ticket};
 
 /// What the loaded rule set is, once it has proven that it matches what it must and nothing else.
@@ -47,6 +48,7 @@ pub(crate) struct Api {
     pub(crate) clock: Clock,
     pub(crate) rules: RulesProbe,
     pub(crate) tickets: Tickets,
+    pub(crate) model: Arc<Model>,
     pub(crate) ids: FreshIds,
     pub(crate) meters: Meters,
     pub(crate) rates: kafka::Rates,
@@ -64,6 +66,8 @@ pub fn build(config: Config, dependencies: Dependencies) -> Function {
         tickets,
     } = dependencies;
     let (probed, probed_log) = (backends.clone(), backends.clone());
+    let model = Model::new(config.gemini.clone(), config.probe_timeout, clock.clone());
+    model.announce();
     let api = Arc::new(Api {
         wake: wake::Wake::new(config.wake),
         config,
@@ -71,6 +75,7 @@ pub fn build(config: Config, dependencies: Dependencies) -> Function {
         clock,
         rules,
         tickets,
+        model,
         ids: FreshIds::new(),
         meters: Meters::new(),
         rates: kafka::Rates::default(),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use threatstream_gemini::GeminiConfig;
 use threatstream_runtime::{ConfigErrors, Environment, PushAuth, Reader};
 
 /// How the API behaves.
@@ -21,6 +22,8 @@ pub struct Config {
     pub wake: bool,
     /// Who may push to `POST /api/ingest/pubsub`.
     pub push: PushAuth,
+    /// The model that health asks for; `None`: none is configured.
+    pub gemini: Option<GeminiConfig>,
 }
 
 impl Default for Config {
@@ -33,14 +36,15 @@ impl Default for Config {
             verdict_wait: Duration::from_secs(5),
             wake: false,
             push: PushAuth::off(),
+            gemini: None,
         }
     }
 }
 
 impl Config {
-    /// Reads `K_SERVICE`, `RELAY_URL`, `ANALYZER_MODE`, `PUSH_AUDIENCE` and `PUSH_SERVICE_ACCOUNTS`. `ANALYZER_MODE` is the analyzer's;
-    /// where it is not set, an analyzer that is to be woken up is assumed where the event log is Kafka (`EVENT_LOG`,
-    /// `CONFLUENT_BOOTSTRAP_SERVERS`).
+    /// Reads `K_SERVICE`, `RELAY_URL`, `ANALYZER_MODE`, `PUSH_AUDIENCE` and `PUSH_SERVICE_ACCOUNTS`, and what [`GeminiConfig`]
+    /// reads. `ANALYZER_MODE` is the analyzer's; where it is not set, an analyzer that is to be woken up is assumed where the
+    /// event log is Kafka (`EVENT_LOG`, `CONFLUENT_BOOTSTRAP_SERVERS`).
     ///
     /// # Errors
     /// Every variable that is wrong, with what is allowed.
@@ -60,6 +64,7 @@ impl Config {
             reader.problem("RELAY_URL", "expected an address such as https://relay.example.com");
         }
         let push = reader.absorb(PushAuth::from_env(environment)).unwrap_or_default();
+        let gemini = reader.absorb(GeminiConfig::from_env(environment)).flatten();
         let modes = [("drain", true), ("push", false), ("worker", false)];
         let wake = reader
             .one_of("ANALYZER_MODE", &modes)
@@ -67,6 +72,7 @@ impl Config {
         reader.finish(Self {
             wake,
             push,
+            gemini,
             environment: place.to_owned(),
             relay_url,
             ..Self::default()

@@ -51,7 +51,7 @@ pub(crate) struct Services {
     store: PartStatus,
     /// The task queue.
     task_queue: PartStatus,
-    /// The model that triages threats; without one, verdicts are the rules' alone.
+    /// The model, which nothing needs; asked at most twice a minute. Off without one: verdicts are the rules' alone.
     gemini: PartStatus,
     /// The rules: a known attack was matched a moment ago, a known harmless event was not.
     rules: PartStatus,
@@ -70,15 +70,16 @@ pub(crate) struct Health {
 
 /// How the platform is
 ///
-/// Probes each part at the time of asking. 503 when a part that is needed is down.
+/// Probes each part at the time of asking, the model at most twice a minute. 503 when a part that is needed is down.
 #[utoipa::path(get, path = "/api/health", tag = "platform", responses((status = 200, body = Health), (status = 503, body = Health)))]
 pub(crate) async fn health(State(api): State<Arc<Api>>) -> Response {
     let backends = &api.backends;
     let limit = api.config.probe_timeout;
-    let (log, store, task_queue, checkpoints) = tokio::join!(
+    let (log, store, task_queue, gemini, checkpoints) = tokio::join!(
         probe("event_log", limit, backends.log.check()),
         probe("store", limit, backends.store.check()),
         probe("task_queue", limit, backends.tasks.check()),
+        api.model.status(),
         tokio::time::timeout(limit, backends.store.checkpoints(&backends.topics.raw)),
     );
     let event_log = if log == PartStatus::Up && matches!(&checkpoints, Ok(Ok(list)) if has_lost(list)) {
@@ -86,12 +87,11 @@ pub(crate) async fn health(State(api): State<Arc<Api>>) -> Response {
     } else {
         log
     };
-    // No model is attached to this function: triage is the analyzer's, and off until there is one.
     let services = Services {
         event_log,
         store,
         task_queue,
-        gemini: PartStatus::Off,
+        gemini,
         rules: rules(&api),
     };
     let status = overall(services);
@@ -143,6 +143,7 @@ fn has_lost(checkpoints: &[Checkpoint]) -> bool {
     checkpoints.iter().any(|checkpoint| checkpoint.lost > 0)
 }
 
+/// Without the model everything works on, so it has no say here.
 fn overall(services: Services) -> OverallStatus {
     let parts = [services.event_log, services.store, services.task_queue, services.rules];
     if parts.contains(&PartStatus::Down) {

@@ -10,7 +10,7 @@
 //! | `wake` | the wake-up of an analyzer of which nothing runs between requests |
 //! | `simulate` | `POST /api/simulate/event`: one event, and its verdict |
 //! | `threats`, `alerts`, `analytics` | what was found, and what analysts do about it |
-//! | `health`, `rules` | each part probed for real |
+//! | `health`, `rules`, `model` | each part probed for real |
 //! | `kafka` | the event log and how its streams flow |
 //! | `openapi`, `docs` | the description of every route of the product, and two pages that show it |
 
@@ -25,6 +25,7 @@ mod health;
 mod information;
 mod kafka;
 mod list;
+mod model;
 mod openapi;
 mod rules;
 mod simulate;

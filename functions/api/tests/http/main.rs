@@ -7,6 +7,7 @@ mod events;
 mod health;
 mod hostile;
 mod kafka;
+mod model;
 mod properties;
 mod pubsub;
 mod simulate;

@@ -56,6 +56,36 @@ fn every_problem_is_named_at_once() {
     ])));
 }
 
+/// Once, with a model and without, and never with the key.
+#[test]
+fn whose_verdicts_they_are_is_told_at_the_start() {
+    for (variables, part) in [
+        (
+            &[("LOG_LEVEL", "INFO")][..],
+            "neither GEMINI_API_KEY nor GEMINI_VERTEX is set",
+        ),
+        (
+            &[("LOG_LEVEL", "INFO"), ("GEMINI_API_KEY", "hush-hush")],
+            "AI Studio with a key",
+        ),
+    ] {
+        let data = tempfile::tempdir().expect("a folder");
+        let platform = Platform::start(data.path(), variables);
+        let told: Vec<&String> = platform
+            .said
+            .iter()
+            .filter(|line| line.contains("verdicts are the rules' alone"))
+            .collect();
+        assert!(told.len() == 1 && told[0].contains(part), "{:?}", platform.said);
+        assert!(
+            !platform.said.iter().any(|line| line.contains("hush")),
+            "{:?}",
+            platform.said
+        );
+        platform.kill();
+    }
+}
+
 #[test]
 fn wrong_usage_is_3() {
     assert_eq!(

@@ -38,6 +38,11 @@ const LEFT: &[(&str, &str)] = &[
     ("EVENT_LOG", "follows from CONFLUENT_BOOTSTRAP_SERVERS"),
     ("STORE", "follows from GOOGLE_CLOUD_PROJECT"),
     ("TASK_QUEUE", "follows from GOOGLE_CLOUD_PROJECT"),
+    ("GEMINI_API_KEY", "with Vertex AI there is none"),
+    ("GEMINI_VERTEX", "with a key it is off"),
+    ("GCP_REGION", "of Vertex AI"),
+    ("GEMINI_BASE_URL", "the default serves"),
+    ("GCE_METADATA_HOST", "for tests"),
     ("FIRESTORE_EMULATOR_HOST", "for tests"),
     ("PUBSUB_EMULATOR_HOST", "for tests"),
     ("THREATSTREAM_DATA", "of the embedded backends"),
@@ -103,7 +108,7 @@ fn reads(function: &str, given: &BTreeSet<String>) -> BTreeSet<String> {
     PlatformConfig::of_function(&environment, needs).ok();
     let mut reader = Reader::new(&environment);
     match function {
-        "api" => drop(threatstream_api::Config::from_env(&environment)),
+        "api" | "api-vertex" => drop(threatstream_api::Config::from_env(&environment)),
         "analyzer" | "analyzer-worker" => {
             threatstream_analyzer::Config::from_env(&environment).ok();
             mark_key(&mut reader);
@@ -123,7 +128,11 @@ fn reads(function: &str, given: &BTreeSet<String>) -> BTreeSet<String> {
 #[test]
 fn every_variable_is_set_and_read() {
     let given: BTreeMap<String, BTreeSet<String>> = serde_json::from_str(GIVEN).unwrap();
-    assert_eq!(given.len(), 6, "five functions, and the analyzer as a worker pool");
+    assert_eq!(
+        given.len(),
+        7,
+        "five functions, the analyzer as a worker pool, the api with Vertex AI in place of a key"
+    );
     let mut problems = Vec::new();
     let mut read_by_any = BTreeSet::new();
     for (function, given) in &given {

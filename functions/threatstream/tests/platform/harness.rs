@@ -15,6 +15,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 pub(crate) struct Platform {
     child: Child,
     pub(crate) base: String,
+    /// What it said on its standard error until then.
+    pub(crate) said: Vec<String>,
 }
 
 /// The binary with nothing of this machine's environment but the path.
@@ -57,7 +59,7 @@ impl Platform {
                 .map_while(Result::ok)
                 .for_each(|line| eprintln!("platform: {line}"));
         });
-        Self { child, base }
+        Self { child, base, said }
     }
 
     /// SIGKILL, at once.
