@@ -13,6 +13,7 @@ use threatstream_embedded::{Embedded, Options, open};
 
 threatstream_backend::conformance_log!(open_log);
 threatstream_backend::conformance_store!(open_store);
+threatstream_backend::conformance_store_ordered!(open_store);
 threatstream_backend::conformance_tasks!(open_tasks);
 threatstream_backend::conformance_tasks_exact!(open_tasks);
 

@@ -12,7 +12,7 @@ use threatstream_backend::{BackendError, Checkpoint, Commit, CommitError, Leases
 use threatstream_domain::{Tally, Threat, Timestamp, micros};
 
 use crate::codec::{Fields, ReadFields, UpdateTime, int, only_if_at, put, text};
-use crate::error::{Fault, rejected, unavailable};
+use crate::error::{BACKEND, Fault, unavailable};
 use crate::query::Query;
 use crate::retry::Attempts;
 use crate::state::SavedIn;
@@ -203,13 +203,12 @@ impl FirestoreStore {
         }
     }
 
-    /// The number of partitions is fixed for a topic's life; a partition that was never leased has not said so yet.
-    async fn check_partitions(&self, id: &PartitionId, partitions: u32) -> Result<(), BackendError> {
-        let of_topic = Query::over(LEASES).equal("topic", text(id.topic.as_str())).limit(1);
-        match self.client.query(of_topic).await?.documents.first() {
-            Some(other) => check_count(&Stored::of(other)?.lease, partitions),
-            None => Ok(()),
-        }
+    /// How many partitions a topic was worked with; `None`: none of them was ever leased.
+    async fn worked_with(&self, topic: &str) -> Result<Option<u32>, BackendError> {
+        let of_topic = Query::over(LEASES).equal("topic", text(topic)).limit(1);
+        let found = self.client.query(of_topic).await?;
+        let other = found.documents.first().map(Stored::of).transpose()?;
+        Ok(other.map(|other| other.lease.partitions))
     }
 }
 
@@ -217,16 +216,6 @@ impl FirestoreStore {
 pub(crate) async fn all(store: &FirestoreStore) -> Result<Vec<Lease>, BackendError> {
     let found = store.client.query(Query::over(LEASES)).await?;
     found.documents.iter().map(|document| document.json("body")).collect()
-}
-
-fn check_count(lease: &Lease, partitions: u32) -> Result<(), BackendError> {
-    if lease.partitions == partitions {
-        return Ok(());
-    }
-    Err(rejected(format!(
-        "{} was worked with {} partitions, not {partitions}; the number is fixed for a topic's life",
-        lease.topic, lease.partitions
-    )))
 }
 
 #[async_trait]
@@ -239,9 +228,7 @@ impl Leases for FirestoreStore {
         ttl: Duration,
         now: Timestamp,
     ) -> Result<Option<Checkpoint>, BackendError> {
-        if id.partition >= partitions {
-            return Err(rejected(format!("{} has no partition {}", id.topic, id.partition)));
-        }
+        id.check(partitions, None, BACKEND)?;
         let remembered = self.held.of(id);
         let mut remembered = remembered.lock().await;
         let mut attempts = Attempts::new("the taking of a lease");
@@ -250,14 +237,14 @@ impl Leases for FirestoreStore {
             let at = stored.as_ref().map(|stored| stored.update_time);
             let mut lease = match stored {
                 Some(stored) => {
-                    check_count(&stored.lease, partitions)?;
+                    id.check(partitions, Some(stored.lease.partitions), BACKEND)?;
                     if !stored.lease.is_open_to(owner, now) {
                         return Ok(None);
                     }
                     stored.lease
                 }
                 None => {
-                    self.check_partitions(id, partitions).await?;
+                    id.check(partitions, self.worked_with(&id.topic).await?, BACKEND)?;
                     Lease::new(id, partitions)
                 }
             };

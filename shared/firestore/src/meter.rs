@@ -40,6 +40,7 @@ pub(crate) struct Meter {
     reads: AtomicU64,
     writes: AtomicU64,
     deletes: AtomicU64,
+    late: AtomicU64,
 }
 
 impl Meter {
@@ -55,6 +56,15 @@ impl Meter {
     pub(crate) fn committed(&self, counted: Usage) {
         self.deletes.fetch_add(counted.deletes, Ordering::Relaxed);
         self.writes.fetch_add(counted.writes, Ordering::Relaxed);
+    }
+
+    /// A record of the feed was given out after a later one.
+    pub(crate) fn came_late(&self) {
+        self.late.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn late(&self) -> u64 {
+        self.late.load(Ordering::Relaxed)
     }
 
     pub(crate) fn usage(&self) -> Usage {

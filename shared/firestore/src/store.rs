@@ -48,6 +48,13 @@ impl FirestoreStore {
         self.client.meter().usage()
     }
 
+    /// How many records of the feed its readers were given after a later one, because a snapshot had left them out. Firestore does
+    /// not do that; its emulator does, now and then, with commits made at once.
+    #[must_use]
+    pub fn late_records(&self) -> u64 {
+        self.client.meter().late()
+    }
+
     /// Something was committed.
     pub(crate) fn tick(&self) {
         self.ticks.send_modify(|count| *count += 1);

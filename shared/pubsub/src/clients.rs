@@ -22,6 +22,19 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 const GATHER: Duration = Duration::from_millis(1);
 const GOOGLE: &str = "https://pubsub.googleapis.com";
 
+/// One of the SDK's clients. Their builders have the same methods, and no trait that says so.
+macro_rules! client {
+    ($kind:ident, $endpoint:expr, $credentials:expr) => {
+        $kind::builder()
+            .with_endpoint($endpoint.clone())
+            .with_credentials($credentials.clone())
+            .with_retry_policy(patiently())
+            .build()
+            .await
+            .map_err(|error| fault::building(&error))
+    };
+}
+
 /// Everything that talks to Pub/Sub.
 pub(crate) struct Clients {
     pub(crate) topics: TopicAdmin,
@@ -40,32 +53,11 @@ impl Clients {
             Some(host) => (format!("http://{host}"), anonymous::Builder::new().build()),
             None => (GOOGLE.to_owned(), default_credentials()?),
         };
-        let topics = TopicAdmin::builder()
-            .with_endpoint(endpoint.clone())
-            .with_credentials(credentials.clone())
-            .with_retry_policy(patiently())
-            .build()
-            .await
-            .map_err(|error| fault::building(&error))?;
-        let subscriptions = SubscriptionAdmin::builder()
-            .with_endpoint(endpoint.clone())
-            .with_credentials(credentials.clone())
-            .with_retry_policy(patiently())
-            .build()
-            .await
-            .map_err(|error| fault::building(&error))?;
-        let publisher = BasePublisher::builder()
-            .with_endpoint(endpoint.clone())
-            .with_credentials(credentials.clone())
-            .with_retry_policy(patiently())
-            .build()
-            .await
-            .map_err(|error| fault::building(&error))?;
         Ok(Self {
-            topics,
-            subscriptions,
+            topics: client!(TopicAdmin, endpoint, credentials)?,
+            subscriptions: client!(SubscriptionAdmin, endpoint, credentials)?,
+            publisher: client!(BasePublisher, endpoint, credentials)?,
             puller: Puller::new(&endpoint, credentials)?,
-            publisher,
             by_topic: Mutex::default(),
         })
     }

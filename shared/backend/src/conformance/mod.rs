@@ -151,7 +151,7 @@ macro_rules! conformance_store {
             $crate::conformance::store::feed,
             [
                 records_come_in_the_order_of_commits,
-                commits_at_once_come_once_and_in_order,
+                commits_at_once_come_once,
                 a_reader_resumes_after_a_cursor,
                 a_foreign_cursor_is_gone,
                 a_commit_wakes_a_reader,
@@ -176,6 +176,20 @@ macro_rules! conformance_store {
                 totals_add_up,
                 it_is_reachable,
             ]
+        );
+    };
+}
+
+/// The suite of a store that gives commits made at once in the order of their places to whoever follows meanwhile, beside
+/// [`conformance_store`]; takes the same function. Every store has to; an emulator of one may not.
+#[macro_export]
+macro_rules! conformance_store_ordered {
+    ($open:expr) => {
+        $crate::conformance_tests!(
+            conformance_feed_ordered,
+            $open,
+            $crate::conformance::store::feed::ordered,
+            [commits_at_once_come_in_order]
         );
     };
 }

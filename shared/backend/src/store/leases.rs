@@ -17,6 +17,25 @@ pub struct PartitionId {
     pub partition: u32,
 }
 
+impl PartitionId {
+    /// Whether it may be leased by one who says that the topic has so many `partitions`: it is one of them, and the topic was
+    /// worked with as many before (`worked`; `None`: never). `backend` is the store that asks.
+    ///
+    /// # Errors
+    /// `Rejected`, with what is wrong.
+    pub fn check(&self, partitions: u32, worked: Option<u32>, backend: &'static str) -> Result<(), BackendError> {
+        let Self { topic, partition } = self;
+        let message = match worked {
+            _ if *partition >= partitions => format!("{topic} has no partition {partition}"),
+            Some(worked) if worked != partitions => format!(
+                "{topic} was worked with {worked} partitions, not {partitions}; the number is fixed for a topic's life"
+            ),
+            _ => return Ok(()),
+        };
+        Err(BackendError::Rejected { backend, message })
+    }
+}
+
 /// How far a partition is.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {

@@ -10,7 +10,7 @@ use threatstream_domain::Timestamp;
 
 use super::commit;
 use crate::embedded::Embedded;
-use crate::fault::{Fault, int, rejected, uint};
+use crate::fault::{BACKEND, Fault, int, uint};
 use crate::writer::{Promise, Session};
 
 const COLUMNS: &str = "partition, next_offset, epoch, batch_id, lease_until, unpublished, tally, lost";
@@ -25,9 +25,7 @@ impl Leases for Embedded {
         ttl: Duration,
         now: Timestamp,
     ) -> Result<Option<Checkpoint>, BackendError> {
-        if id.partition >= partitions {
-            return Err(rejected(format!("{} has no partition {}", id.topic, id.partition)));
-        }
+        id.check(partitions, None, BACKEND)?;
         let (id, owner) = (id.clone(), owner.to_owned());
         self.inner
             .writer
@@ -136,13 +134,7 @@ fn acquire(
     let worked: u32 = db
         .prepare_cached("SELECT partitions FROM lease_topic WHERE topic = ?1")?
         .query_row([&id.topic], |row| row.get(0))?;
-    if worked != partitions {
-        return Err(rejected(format!(
-            "{} has been worked with {worked} partitions, not {partitions}; the number is fixed for a topic's life",
-            id.topic
-        ))
-        .into());
-    }
+    id.check(partitions, Some(worked), BACKEND)?;
     let taken = db
         .prepare_cached(
             "INSERT INTO lease VALUES (?1, ?2, ?3, ?4, 1, 0, NULL, '[]', '{}', 0)

@@ -168,11 +168,20 @@ impl Reader {
         let Some(message) = message.response_type else {
             return Ok(());
         };
+        let promised = self.window.complete_to();
         let heard = match self.window.take(message, |time| self.client.heard(Some(time))) {
             Ok(heard) => heard,
             Err(error) => return self.failed(error),
         };
         self.client.meter().read(heard.new);
+        for committed_at in &heard.late {
+            self.client.meter().came_late();
+            tracing::warn!(
+                %committed_at,
+                snapshot = %promised,
+                "a record of the feed comes after a later one: a snapshot that should have held it did not"
+            );
+        }
         if heard.settled {
             self.failure = None;
             self.backoff = MIN_BACKOFF;
