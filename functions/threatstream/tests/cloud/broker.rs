@@ -61,7 +61,7 @@ async fn faults_leave_no_trace(trigger: Trigger) {
     sending.done().await;
 
     site.outcome(events).await.assert_same(&expected);
-    watcher.assert_once(expected.threats.keys()).await;
+    site.assert_told(&watcher, &expected).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

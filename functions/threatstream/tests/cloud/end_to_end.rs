@@ -38,7 +38,7 @@ async fn from_logs_to_a_blocked_address(trigger: Trigger) {
         outcome.threats.len()
     );
     outcome.assert_same(&expected);
-    watcher.assert_once(expected.threats.keys()).await;
+    site.assert_told(&watcher, &expected).await;
     assert_eq!(
         watcher.seen().new_alerts.keys().collect::<Vec<_>>(),
         expected.alerts.keys().collect::<Vec<_>>()

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use super::outcome::undisturbed;
-use super::proxy::Proxy;
 use super::sender::Sending;
-use super::site::{Plan, Site};
+use super::site::Site;
 use super::traffic;
 use super::watcher::Watcher;
 use super::world::{Trigger, World};
@@ -20,13 +19,8 @@ async fn kills_leave_no_trace(trigger: Trigger) {
     let Some(world) = World::make().await else { return };
     let lines = traffic::lines(traffic::size());
     let (events, expected) = (lines.len(), undisturbed().await);
-    let wire = Proxy::to(&world.emulators.firestore).await;
+    let (mut site, wire) = Site::wired(&world, trigger).await;
     wire.slow(WIRE);
-    let plan = Plan {
-        analyzer_firestore: Some(wire.address.clone()),
-        ..Plan::of(trigger)
-    };
-    let mut site = Site::start(&world, plan).await;
     let watcher = Watcher::connect(&site.relay.base).await;
 
     let sending = Sending::over(&site.api.base, lines, A_KILL * KILLS);
@@ -47,7 +41,7 @@ async fn kills_leave_no_trace(trigger: Trigger) {
     sending.done().await;
 
     site.outcome(events).await.assert_same(&expected);
-    watcher.assert_once(expected.threats.keys()).await;
+    site.assert_told(&watcher, &expected).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -47,7 +47,7 @@ async fn commits_and_feed_survive_ten_seconds_without_it() {
     sending.done().await;
 
     site.outcome(events).await.assert_same(&expected);
-    watcher.assert_once(expected.threats.keys()).await;
+    site.assert_told(&watcher, &expected).await;
 
     // A dashboard that was away and knows its place is given what it missed; one that knows another feed's is told so.
     let place = watcher.seen().place.expect("frames have a place");
@@ -62,12 +62,7 @@ async fn a_commit_that_was_applied_unheard_has_its_effect_once() {
     let Some(world) = World::make().await else { return };
     let lines = traffic::lines(traffic::size());
     let (events, expected) = (lines.len(), undisturbed().await);
-    let wire = Proxy::to(&world.emulators.firestore).await;
-    let plan = Plan {
-        analyzer_firestore: Some(wire.address.clone()),
-        ..Plan::of(Trigger::Worker)
-    };
-    let site = Site::start(&world, plan).await;
+    let (site, wire) = Site::wired(&world, Trigger::Worker).await;
     let watcher = Watcher::connect(&site.relay.base).await;
 
     let store = world.store();
@@ -89,7 +84,7 @@ async fn a_commit_that_was_applied_unheard_has_its_effect_once() {
     sending.done().await;
 
     site.outcome(events).await.assert_same(&expected);
-    watcher.assert_once(expected.threats.keys()).await;
+    site.assert_told(&watcher, &expected).await;
     let said = site.analyzer.as_ref().expect("it runs").said();
     let unheard = applied.iter().filter(|id| {
         said.lines()

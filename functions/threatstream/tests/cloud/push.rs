@@ -22,7 +22,7 @@ async fn the_same_push_three_times_is_one() {
 
     send(&site.api.base, lines).await;
     site.outcome(events).await.assert_same(&expected);
-    watcher.assert_once(expected.threats.keys()).await;
+    site.assert_told(&watcher, &expected).await;
     // What was pushed again lies before the checkpoint: it is not even a duplicate.
     let ledger = get(&client(), &site.api.base, "/api/analytics/ledger").await;
     assert_eq!(ledger["match"]["ingested"], events, "{ledger}");

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use super::harness::client;
 
 /// Lines that a request holds.
-const LINES_A_REQUEST: usize = 250;
+pub(crate) const LINES_A_REQUEST: usize = 250;
 /// An api that takes nothing for so long is broken, whatever else is.
 const PATIENCE: Duration = Duration::from_secs(180);
 
@@ -28,7 +28,8 @@ impl Sending {
         Self::start(0, base, lines, span)
     }
 
-    fn start(first: usize, base: &str, lines: Vec<String>, span: Duration) -> Self {
+    /// The same for lines that come after so many requests.
+    pub(crate) fn start(first: usize, base: &str, lines: Vec<String>, span: Duration) -> Self {
         let requests = lines.len().div_ceil(LINES_A_REQUEST);
         let pause = span / u32::try_from(requests.max(1)).unwrap_or(u32::MAX);
         let answered = Arc::new(AtomicUsize::new(0));

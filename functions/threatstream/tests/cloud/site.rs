@@ -9,6 +9,8 @@ use super::connector::Connector;
 use super::harness::{client, until};
 use super::outcome::Outcome;
 use super::process::{Process, free_port};
+use super::proxy::Proxy;
+use super::watcher::Watcher;
 use super::world::{Trigger, World};
 
 /// What differs between deployments.
@@ -52,6 +54,16 @@ pub(crate) struct Site<'world> {
 }
 
 impl<'world> Site<'world> {
+    /// A deployment whose analyzer has a wire of its own to Firestore.
+    pub(crate) async fn wired(world: &'world World, trigger: Trigger) -> (Self, Proxy) {
+        let wire = Proxy::to(&world.emulators.firestore).await;
+        let plan = Plan {
+            analyzer_firestore: Some(wire.address.clone()),
+            ..Plan::of(trigger)
+        };
+        (Self::start(world, plan).await, wire)
+    }
+
     pub(crate) async fn start(world: &'world World, plan: Plan) -> Self {
         let [analyzer_port, responder_port, simulator_port] = [free_port(), free_port(), free_port()];
         let url = |port: u16, path: &str| format!("http://127.0.0.1:{port}{path}");
@@ -144,6 +156,30 @@ impl<'world> Site<'world> {
     pub(crate) async fn outcome(&self, events: usize) -> Outcome {
         let ledger = self.settled(events).await;
         Outcome::of(self.world.store().as_ref(), &ledger).await
+    }
+
+    /// Waits until a dashboard knows every threat of an outcome, and asserts that it was told of each once, of nothing else, and
+    /// that nothing is missing.
+    ///
+    /// Frames come in the order of their places, but for those of a record that the emulator's snapshots had left out: the relay
+    /// says so of each, and gives it late rather than not at all. Clients apply by id and version, so it does no harm.
+    pub(crate) async fn assert_told(&self, watcher: &Watcher, expected: &Outcome) {
+        watcher.assert_once(expected.threats.keys()).await;
+        let backwards = watcher.seen().backwards;
+        let late: Vec<String> = self
+            .relay
+            .said()
+            .lines()
+            .filter(|line| line.contains("a record of the feed comes after a later one"))
+            .map(str::to_owned)
+            .collect();
+        late.iter()
+            .for_each(|line| eprintln!("the emulator left out of a snapshot: {line}"));
+        assert!(
+            backwards as usize <= late.len(),
+            "frames went backwards {backwards} times, and {} records came late",
+            late.len()
+        );
     }
 
     /// How far the raw partitions are, in all.

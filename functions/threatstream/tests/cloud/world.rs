@@ -14,7 +14,7 @@ use super::process::{Process, free_port};
 /// Brokers, so that one can be down.
 const BROKERS: u32 = 3;
 /// Partitions of the two topics that are worked.
-const PARTITIONS: u32 = 4;
+pub(crate) const PARTITIONS: u32 = 4;
 
 /// How the analyzer is told that there is something to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::harness::until;
 use super::outcome::undisturbed;
 use super::process::free_port;
-use super::proxy::Proxy;
 use super::sender::send_from;
 use super::site::{Plan, Site};
 use super::traffic;
@@ -20,12 +19,7 @@ async fn its_commit_is_refused_and_its_memory_thrown_away() {
     let Some(world) = World::make().await else { return };
     let lines = traffic::lines(traffic::size());
     let (events, expected) = (lines.len(), undisturbed().await);
-    let wire = Proxy::to(&world.emulators.firestore).await;
-    let plan = Plan {
-        analyzer_firestore: Some(wire.address.clone()),
-        ..Plan::of(Trigger::Worker)
-    };
-    let mut site = Site::start(&world, plan).await;
+    let (mut site, wire) = Site::wired(&world, Trigger::Worker).await;
     let watcher = Watcher::connect(&site.relay.base).await;
     let (first, rest) = lines.split_at(traffic::BLOCK);
     let (second, third) = rest.split_at(rest.len() / 2);
@@ -59,7 +53,7 @@ async fn its_commit_is_refused_and_its_memory_thrown_away() {
     assert_eq!(living.terminate().await, Some(0));
     send_from(sent, &site.api.base, third.to_vec()).await;
     site.outcome(events).await.assert_same(&expected);
-    watcher.assert_once(expected.threats.keys()).await;
+    site.assert_told(&watcher, &expected).await;
     drop(zombie);
 }
 
@@ -82,5 +76,5 @@ async fn a_short_stop_changes_nothing() {
     }
     sending.done().await;
     site.outcome(events).await.assert_same(&expected);
-    watcher.assert_once(expected.threats.keys()).await;
+    site.assert_told(&watcher, &expected).await;
 }
