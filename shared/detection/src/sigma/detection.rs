@@ -6,6 +6,7 @@ use super::comparison::{Comparison, Number, Values};
 use super::condition::{self, Expr};
 use super::encoding;
 use super::error::RuleError;
+use super::explain::Written;
 use super::modifiers::{Mode, Modifiers, Transform};
 use super::pattern::{self, Part, Place, TextTest};
 use crate::yaml::Node;
@@ -31,6 +32,8 @@ pub(super) struct Interner {
     pub(super) fields: Vec<String>,
     field_numbers: HashMap<String, u32>,
     pub(super) tests: Vec<Test>,
+    /// Each test as a rule writes it, for people.
+    pub(super) written: Vec<Written>,
     test_numbers: HashMap<String, u32>,
 }
 
@@ -41,6 +44,7 @@ impl Default for Interner {
             fields: vec![String::new()],
             field_numbers: HashMap::new(),
             tests: Vec::new(),
+            written: Vec::new(),
             test_numbers: HashMap::new(),
         }
     }
@@ -191,6 +195,7 @@ impl Interner {
         };
         let mut parts = Vec::with_capacity(groups.len());
         for group in groups {
+            let written = || Written::new(key, group);
             let key = format!("{number} {modifiers:?} {group:?}");
             let test = match self.test_numbers.get(&key) {
                 Some(test) => *test,
@@ -198,6 +203,7 @@ impl Interner {
                     let test = self.test(number, &modifiers, group).map_err(wrong)?;
                     let index = u32::try_from(self.tests.len()).unwrap_or(u32::MAX);
                     self.tests.push(test);
+                    self.written.push(written());
                     self.test_numbers.insert(key, index);
                     index
                 }

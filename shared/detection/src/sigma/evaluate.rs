@@ -91,7 +91,8 @@ impl<'s, 'e> Evaluation<'s, 'e> {
         }
     }
 
-    fn test(&mut self, number: usize) -> bool {
+    /// Whether a test holds.
+    pub(super) fn test(&mut self, number: usize) -> bool {
         let known = self.outcomes[number];
         if known != UNKNOWN {
             return known == 2;
@@ -166,6 +167,14 @@ impl<'s, 'e> Evaluation<'s, 'e> {
         self.resolved.push(found);
         self.slots[field as usize] = u32::try_from(self.resolved.len()).unwrap_or(0);
         self.resolved.len() - 1
+    }
+
+    /// Whether a field is there, and every value of it as text.
+    pub(super) fn shown(&mut self, field: u32) -> (bool, Vec<&str>) {
+        let own = self.resolve(field);
+        let found = &self.resolved[own];
+        let texts = found.leaves.iter().filter_map(|leaf| leaf.text.as_deref());
+        (found.present, texts.collect())
     }
 
     /// What made a matching rule match.

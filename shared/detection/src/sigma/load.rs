@@ -20,15 +20,15 @@ const MAX_DOCUMENTS: usize = 1_000;
 
 /// Where a document stands, for messages.
 #[derive(Clone)]
-struct Origin {
-    file: String,
+pub(super) struct Origin {
+    pub(super) file: String,
     /// Its title, or which document of the file it is, where the file has several.
     label: Option<String>,
 }
 
-struct Document {
-    origin: Origin,
-    node: Node,
+pub(super) struct Document {
+    pub(super) origin: Origin,
+    pub(super) node: Node,
     digest: String,
 }
 
@@ -39,7 +39,7 @@ struct Filter {
 }
 
 #[derive(Default)]
-struct Loader {
+pub(super) struct Loader {
     interner: Interner,
     rules: Vec<(Rule, Detection)>,
     correlations: Vec<Correlation>,
@@ -84,7 +84,8 @@ impl Loader {
         });
     }
 
-    fn read(&mut self, name: &str, text: &str, documents: &mut Vec<Document>) {
+    /// Adds a file's documents; those that cannot be read are set aside.
+    pub(super) fn read(&mut self, name: &str, text: &str, documents: &mut Vec<Document>) {
         let origin = |label| Origin {
             file: name.to_owned(),
             label,
