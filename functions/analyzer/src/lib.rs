@@ -32,11 +32,11 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::post;
 use threatstream_backend::{BackendError, Backends};
-use threatstream_detection::Detector;
 use threatstream_domain::Clock;
 use threatstream_runtime::{CancellationToken, Function};
 
 pub use config::{Config, Mode};
+pub use rules::DetectorSource;
 
 /// How long a lease holds without being renewed.
 pub const LEASE: Duration = Duration::from_secs(15);
@@ -50,8 +50,8 @@ pub struct Dependencies {
     pub backends: Backends,
     /// The time.
     pub clock: Clock,
-    /// The rules.
-    pub detector: Arc<Detector>,
+    /// The rules: a [`Detector`](threatstream_detection::Detector) whose rules stay, or one that follows their files.
+    pub detector: Arc<dyn DetectorSource>,
     /// Names this process among those that take leases; unique.
     pub owner: String,
 }

@@ -172,7 +172,7 @@ impl Matcher {
     async fn work(&mut self, (records, lost): Batch) -> Result<(), StageError> {
         let backends = self.dependencies.backends.clone();
         let records = Arc::new(records);
-        let examined = examine(&self.dependencies.detector, &backends.topics.raw, &records).await?;
+        let examined = examine(&self.dependencies.detector.current(), &backends.topics.raw, &records).await?;
 
         let mut outcomes: BTreeMap<u32, Outcome> = BTreeMap::new();
         let (mut matches, mut dead) = (Vec::new(), Vec::new());

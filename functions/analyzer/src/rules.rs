@@ -1,14 +1,50 @@
 //! The rule set: the built-in rules, and those of a folder.
 
+mod folder;
+mod live;
+
 use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use threatstream_detection::pack;
 use threatstream_detection::sigma::RuleSet;
+use threatstream_runtime::Reader;
 
-/// Folders are followed this deep; a tree of rules is not deeper.
-const MAX_DEPTH: usize = 16;
+pub use folder::{RuleFile, read, test_files};
+pub use live::{DetectorSource, LiveDetector, Reload};
+
+/// Which rules, and how they are followed.
+#[derive(Clone, Debug)]
+pub struct RulesConfig {
+    /// With the built-in rules (`BUILTIN_RULES`).
+    pub builtin: bool,
+    /// A folder of more rules (`RULES_DIR`).
+    pub folder: Option<PathBuf>,
+    /// How often the folder is looked at (`RULES_RELOAD_INTERVAL`); zero: on SIGHUP alone.
+    pub reload_interval: Duration,
+}
+
+impl RulesConfig {
+    /// Reads the variables; what is wrong with them is left with the reader.
+    pub fn from_env(reader: &mut Reader<'_>) -> Self {
+        let builtin = reader.boolean("BUILTIN_RULES", true);
+        let folder = reader.text("RULES_DIR").map(PathBuf::from);
+        if !builtin && folder.is_none() {
+            reader.problem("BUILTIN_RULES", "false leaves no rules: RULES_DIR is not set");
+        }
+        Self {
+            builtin,
+            folder,
+            reload_interval: reader.duration("RULES_RELOAD_INTERVAL", RELOAD_INTERVAL, Duration::ZERO..=MAX_INTERVAL),
+        }
+    }
+}
+
+/// Somebody who writes rules waits no longer for them.
+const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
+const MAX_INTERVAL: Duration = Duration::from_secs(86_400);
 
 /// Why the rules of a folder cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -20,33 +56,25 @@ pub struct UnreadableRules {
     pub source: io::Error,
 }
 
-/// Loads rules: the built-in ones, unless told otherwise, and every `.yml` and `.yaml` under a folder. Rules that do not load
-/// are set aside in the set, with their reasons.
+/// Loads rules: the built-in ones, unless told otherwise, and those of a folder ([`read`]). Rules that do not load are set
+/// aside in the set, with their reasons.
 ///
 /// # Errors
 /// A folder or file that cannot be read.
 pub fn load(builtin: bool, folder: Option<&Path>) -> Result<RuleSet, UnreadableRules> {
-    let mut files: Vec<(Cow<'static, str>, Cow<'static, str>)> = Vec::new();
+    let mut files = Vec::new();
     if builtin {
-        files.extend(pack::builtin().map(|(name, yaml)| (Cow::Borrowed(name), Cow::Borrowed(yaml))));
+        files.extend(builtin_files());
     }
     if let Some(folder) = folder {
-        let mut paths = Vec::new();
-        collect(folder, 0, &mut paths)?;
-        paths.sort();
-        for path in paths {
-            let bytes = std::fs::read(&path).map_err(|source| UnreadableRules {
-                path: path.clone(),
-                source,
-            })?;
-            let name = path.to_string_lossy().into_owned();
-            files.push((
-                Cow::Owned(name),
-                Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
-            ));
-        }
+        files.extend(read(folder)?);
     }
     Ok(RuleSet::load(files))
+}
+
+/// The files of the built-in rules.
+pub fn builtin_files() -> impl Iterator<Item = RuleFile> {
+    pack::builtin().map(|(name, yaml)| (Cow::Borrowed(name), Cow::Borrowed(yaml)))
 }
 
 /// Logs what was loaded, and each rule that was set aside with its reason.
@@ -57,34 +85,10 @@ pub fn tell(rules: &RuleSet) {
     tracing::info!(
         rules = rules.rules().len(),
         correlations = rules.correlations().len(),
+        set_aside = rules.set_aside().len(),
         hash = rules.hash(),
         "rules loaded"
     );
-}
-
-fn collect(path: &Path, depth: usize, paths: &mut Vec<PathBuf>) -> Result<(), UnreadableRules> {
-    let unreadable = |source| UnreadableRules {
-        path: path.to_owned(),
-        source,
-    };
-    if path.is_file() {
-        if depth == 0
-            || path
-                .extension()
-                .is_some_and(|extension| extension == "yml" || extension == "yaml")
-        {
-            paths.push(path.to_owned());
-        }
-        return Ok(());
-    }
-    let entries = std::fs::read_dir(path).map_err(unreadable)?;
-    for entry in entries {
-        let entry = entry.map_err(unreadable)?;
-        if depth < MAX_DEPTH {
-            collect(&entry.path(), depth + 1, paths)?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ fn router(folder: &tempfile::TempDir) -> Router {
             loaded: 1,
             set_aside: 0,
             rules_hash: String::new(),
+            reload_failure: None,
         })
     });
     let dependencies = Dependencies {

@@ -23,6 +23,8 @@ pub struct RuleSummary {
     pub set_aside: usize,
     /// The hash that threats carry.
     pub rules_hash: String,
+    /// Why the rules are not those of their files as they are now: the last reload was refused.
+    pub reload_failure: Option<String>,
 }
 
 /// Matches a known attack and a known harmless event against the loaded rules, and says what the rule set is; an error's text says what was wrong.

@@ -13,7 +13,7 @@ use threatstream_domain::Timestamp;
 use threatstream_runtime::Json;
 use utoipa::ToSchema;
 
-use crate::api::Api;
+use crate::api::{Api, RuleSummary};
 use crate::openapi::schema;
 
 /// How a part is.
@@ -53,7 +53,8 @@ pub(crate) struct Services {
     task_queue: PartStatus,
     /// The model, which nothing needs; asked at most twice a minute. Off without one: verdicts are the rules' alone.
     gemini: PartStatus,
-    /// The rules: a known attack was matched a moment ago, a known harmless event was not.
+    /// The rules: a known attack was matched a moment ago, a known harmless event was not. Degraded: what was changed in their files
+    /// since does not load, and the rules before the change are at work.
     rules: PartStatus,
 }
 
@@ -130,6 +131,13 @@ async fn probe(
 
 fn rules(api: &Api) -> PartStatus {
     match (api.rules)() {
+        Ok(RuleSummary {
+            reload_failure: Some(reason),
+            ..
+        }) => {
+            tracing::warn!(reason, "the rules are older than their files");
+            PartStatus::Degraded
+        }
         Ok(_) => PartStatus::Up,
         Err(error) => {
             tracing::error!(%error, "the rules do not match what they must");

@@ -37,4 +37,4 @@ pub use api::{Dependencies, RuleSummary, RulesProbe, build};
 pub use config::Config;
 pub use information::{Information, information};
 pub use openapi::{documented, openapi};
-pub use rules::{probe_builtin_rules, probe_rules};
+pub use rules::{count_rules, probe_builtin_rules, probe_rules};

@@ -6,6 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use threatstream_detection::decode::Format;
 use threatstream_domain::Severity;
 
+use crate::rules::RulesOptions;
+
 /// Real-time threat detection: security telemetry in, threats and alerts out, live.
 #[derive(Debug, Parser)]
 #[command(version, about, args_conflicts_with_subcommands = true)]
@@ -22,6 +24,8 @@ pub(crate) enum Command {
     Serve(ServeOptions),
     /// Detects in log files and prints the threats.
     Scan(ScanOptions),
+    /// Checks, tests, lists and explains rules.
+    Rules(RulesOptions),
     /// Runs an attack: against a running platform, or into a file.
     Simulate(SimulateOptions),
     /// Checks the configuration and reaches every backend it names.
@@ -41,6 +45,12 @@ pub(crate) struct ServeOptions {
     /// The folder that everything is kept in [default: ./data].
     #[arg(long)]
     pub(crate) data: Option<PathBuf>,
+    /// More rules: a folder of Sigma files, followed as they change.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) rules: Option<PathBuf>,
+    /// Without the built-in rules.
+    #[arg(long)]
+    pub(crate) no_builtin_rules: bool,
 }
 
 #[derive(Debug, Args)]
@@ -137,7 +147,7 @@ pub(crate) enum Output {
     Csv,
 }
 
-fn parse<T: std::str::FromStr<Err: ToString>>(text: &str) -> Result<T, String> {
+pub(crate) fn parse<T: std::str::FromStr<Err: ToString>>(text: &str) -> Result<T, String> {
     text.parse().map_err(|error: T::Err| error.to_string())
 }
 

@@ -3,6 +3,7 @@
 mod arguments;
 mod doctor;
 mod page;
+mod rules;
 mod scan;
 mod serve;
 mod simulate;
@@ -58,11 +59,17 @@ fn run(arguments: Arguments) -> anyhow::Result<u8> {
                 .with(
                     "THREATSTREAM_DATA",
                     options.data.map(|data| data.to_string_lossy().into_owned()),
-                );
+                )
+                .with(
+                    "RULES_DIR",
+                    options.rules.map(|rules| rules.to_string_lossy().into_owned()),
+                )
+                .with("BUILTIN_RULES", options.no_builtin_rules.then_some("false"));
             serve::serve(&environment)?;
             Ok(CLEAN)
         }
         Command::Scan(options) => scan::scan(&options),
+        Command::Rules(options) => rules::rules(options.command),
         Command::Simulate(options) => simulate::simulate(&options),
         Command::Doctor(options) => doctor::doctor(&options),
         Command::Token(options) => token::new(&options),

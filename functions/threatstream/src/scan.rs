@@ -1,10 +1,10 @@
 //! `threatstream scan`: the detector over log files, with the same rules and stages as the platform, and no platform.
 
-mod input;
-mod lines;
+pub(crate) mod input;
+pub(crate) mod lines;
 mod output;
-mod pipeline;
-mod text;
+pub(crate) mod pipeline;
+pub(crate) mod text;
 
 use std::io::IsTerminal as _;
 use std::sync::Arc;

@@ -8,9 +8,10 @@ use axum::Router;
 use axum::http::HeaderMap;
 use axum::routing::get;
 use threatstream_analyzer as analyzer;
+use threatstream_analyzer::DetectorSource as _;
+use threatstream_analyzer::rules::{LiveDetector, RulesConfig};
 use threatstream_api as api;
 use threatstream_backend::Store;
-use threatstream_detection::Detector;
 use threatstream_detection::enrich::Networks;
 use threatstream_domain::MarkKey;
 use threatstream_platform::{PlatformConfig, Start};
@@ -30,7 +31,7 @@ pub(crate) struct Config {
     relay: relay::Config,
     responder: responder::Config,
     simulator: simulator::Config,
-    rules: Option<std::path::PathBuf>,
+    rules: RulesConfig,
 }
 
 /// What the environment says of the process.
@@ -50,7 +51,7 @@ impl Whole {
         let responder = reader.absorb(responder::Config::from_env(environment));
         let simulator = reader.absorb(simulator::Config::from_env(environment));
         let relay = relay::Config::from_env(&mut reader);
-        let rules = reader.text("RULES_DIR").map(Into::into);
+        let rules = RulesConfig::from_env(&mut reader);
         // A part that is wrong has left its problem with the reader.
         let whole = || {
             Some(Self {
@@ -99,15 +100,28 @@ async fn assemble(config: Config, start: Start) -> anyhow::Result<Function> {
         Some(key) => key,
         None => kept_key(&*backends.store).await?,
     };
-    let folder = config.rules;
-    let rules = tokio::task::spawn_blocking(move || analyzer::rules::load(true, folder.as_deref())).await??;
-    analyzer::rules::tell(&rules);
-    let detector = Arc::new(Detector::new(Arc::new(rules), Networks::default(), mark_key.clone()));
-    let probed = detector.clone();
+    let (rules, key) = (config.rules, mark_key.clone());
+    let builtin = rules.builtin;
+    let load = move || LiveDetector::load(rules, Networks::default(), key);
+    let detector = Arc::new(tokio::task::spawn_blocking(load).await??);
+    let (probed, followed) = (detector.clone(), detector.clone());
+    let probe = move || {
+        let current = probed.current();
+        // What others' rules must match nobody knows.
+        let summary = if builtin {
+            api::probe_rules(&current)
+        } else {
+            api::count_rules(&current)
+        };
+        summary.map(|summary| api::RuleSummary {
+            reload_failure: probed.failure(),
+            ..summary
+        })
+    };
     let dependencies = api::Dependencies {
         backends: backends.clone(),
         clock: clock.clone(),
-        rules: Arc::new(move || api::probe_rules(&probed)),
+        rules: Arc::new(probe),
         tickets,
     };
     let page = relay::Page::new(config.relay.api_url.as_ref());
@@ -160,7 +174,8 @@ async fn assemble(config: Config, start: Start) -> anyhow::Result<Function> {
             detector,
             owner,
         },
-    );
+    )
+    .worker("rules", move |stop| followed.clone().follow(stop));
     Ok(root
         .merge(api)
         .merge(relay)

@@ -12,6 +12,7 @@ pub mod judge;
 pub mod mitre;
 pub mod pack;
 mod recent;
+pub mod rule_tests;
 pub mod sigma;
 mod yaml;
 

@@ -4,9 +4,21 @@ use include_dir::{Dir, include_dir};
 
 static RULES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/rules");
 
+/// The ending of a file that holds tests of the rules beside it.
+const TESTS: &str = ".tests.yml";
+
 /// Every built-in rule file, as `(path below rules/, YAML)`, in the order of their paths. A file may hold several
 /// documents: a correlation with the rules it counts.
 pub fn builtin() -> impl Iterator<Item = (&'static str, &'static str)> {
+    files().filter(|(name, _)| !name.ends_with(TESTS))
+}
+
+/// The tests of the built-in rules ([`rule_tests`](crate::rule_tests)), as [`builtin`] gives the rules.
+pub fn tests() -> impl Iterator<Item = (&'static str, &'static str)> {
+    files().filter(|(name, _)| name.ends_with(TESTS))
+}
+
+fn files() -> impl Iterator<Item = (&'static str, &'static str)> {
     let mut files = Vec::new();
     gather(&RULES, &mut files);
     files.sort_unstable();

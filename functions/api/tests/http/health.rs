@@ -47,6 +47,24 @@ async fn rules_that_match_nothing_are_down() {
 }
 
 #[tokio::test]
+async fn rules_older_than_their_files_degrade() {
+    let good = good_rules();
+    let stale = move || {
+        let mut summary = good()?;
+        summary.reload_failure = Some("own.yml: not valid YAML".to_owned());
+        Ok(summary)
+    };
+    let world = World::with(Config::default(), Arc::new(stale), |options| options);
+    let answer = world.get("/api/health").await;
+    let health = answer.json();
+    assert_eq!(answer.status, 200);
+    assert_eq!(
+        (&health["services"]["rules"], &health["status"]),
+        (&json!("degraded"), &json!("degraded"))
+    );
+}
+
+#[tokio::test]
 async fn a_loss_is_told() {
     let world = World::new();
     world.post("/api/events", "text/plain", "a\nb\nc\nd\ne\nf\ng\nh").await;

@@ -69,6 +69,7 @@ pub(crate) fn good_rules() -> RulesProbe {
             loaded: 25,
             set_aside: 0,
             rules_hash: "0".repeat(64),
+            reload_failure: None,
         })
     })
 }

@@ -1,10 +1,10 @@
 //! What lies in the process and in files: rules, playbooks, the webhook's address, authentication, simulations.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
 use threatstream_analyzer as analyzer;
+use threatstream_analyzer::rules::RulesConfig;
 use threatstream_api as api;
 use threatstream_detection::Detector;
 use threatstream_detection::enrich::Networks;
@@ -29,9 +29,9 @@ pub(super) fn examine(environment: &dyn Environment) -> Vec<Finding> {
 }
 
 fn rules(environment: &dyn Environment) -> Finding {
-    let folder = Reader::new(environment).text("RULES_DIR").map(PathBuf::from);
+    let config = RulesConfig::from_env(&mut Reader::new(environment));
     let started = Instant::now();
-    let loaded = analyzer::rules::load(true, folder.as_deref());
+    let loaded = analyzer::rules::load(config.builtin, config.folder.as_deref());
     let latency = started.elapsed();
     let rules = match loaded {
         Ok(rules) => rules,
@@ -51,7 +51,12 @@ fn rules(environment: &dyn Environment) -> Finding {
         .map(|aside| format!("{}: {}", aside.file, aside.reason))
         .collect();
     let detector = Detector::new(Arc::new(rules), Networks::default(), MarkKey::new(Vec::new()));
-    match api::probe_rules(&detector) {
+    let probed = if config.builtin {
+        api::probe_rules(&detector)
+    } else {
+        api::count_rules(&detector)
+    };
+    match probed {
         Err(error) => Finding::failed("rules", error)
             .took(latency)
             .advise("RULES_DIR may hold a filter that silences a built-in rule"),

@@ -6,7 +6,7 @@ use comfy_table::{Cell, Color, ColumnConstraint, ContentArrangement, Table, Widt
 use threatstream_domain::Severity;
 
 use super::Finding;
-use super::text::{inert, inert_json};
+use super::text::{cell, inert, inert_json};
 use crate::arguments::Output;
 
 /// Prints what it is given, as it is given where the form allows.
@@ -177,28 +177,4 @@ fn record(finding: &Finding) -> Vec<String> {
         cell(&finding.origin.file),
         finding.origin.line.to_string(),
     ]
-}
-
-/// Harmless to a terminal, and to a spreadsheet, which takes a cell that begins so for a formula.
-fn cell(text: &str) -> String {
-    let text = inert(text);
-    if text.starts_with(['=', '+', '-', '@']) {
-        format!("'{text}")
-    } else {
-        text
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cell_is_no_formula() {
-        assert_eq!(
-            cell("=HYPERLINK(\"http://example.com\")"),
-            "'=HYPERLINK(\"http://example.com\")"
-        );
-        assert_eq!(cell("203.0.113.7"), "203.0.113.7");
-    }
 }

@@ -33,6 +33,16 @@ pub(crate) fn inert_json(json: &str) -> String {
     safe
 }
 
+/// Harmless to a terminal, and to a spreadsheet, which takes a cell that begins so for a formula.
+pub(crate) fn cell(text: &str) -> String {
+    let text = inert(text);
+    if text.starts_with(['=', '+', '-', '@']) {
+        format!("'{text}")
+    } else {
+        text
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,5 +57,14 @@ mod tests {
         let safe = inert_json(&json);
         assert!(safe.chars().all(|c| !is_unsafe(c)));
         assert_eq!(serde_json::from_str::<String>(&safe).unwrap(), "a\u{1b}\u{9b}\u{202e}é");
+    }
+
+    #[test]
+    fn a_cell_is_no_formula() {
+        assert_eq!(
+            cell("=HYPERLINK(\"http://example.com\")"),
+            "'=HYPERLINK(\"http://example.com\")"
+        );
+        assert_eq!(cell("203.0.113.7"), "203.0.113.7");
     }
 }

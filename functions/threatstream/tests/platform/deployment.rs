@@ -56,6 +56,8 @@ const LEFT: &[(&str, &str)] = &[
     ("REQUEST_TIMEOUT", "the default serves all but the analyzer"),
     ("CORS_ORIGINS", "of the api and the relay"),
     ("TICKET_KEY", "of the api and the relay"),
+    ("BUILTIN_RULES", "the default serves"),
+    ("RULES_RELOAD_INTERVAL", "the rules of an image do not change"),
     ("RULES_DIR", "the image holds no rules but the built-in ones"),
     ("PLAYBOOKS_DIR", "the image holds no playbooks but the built-in ones"),
     ("NEVER_BLOCK", "the default serves"),
@@ -112,7 +114,7 @@ fn reads(function: &str, given: &BTreeSet<String>) -> BTreeSet<String> {
         "analyzer" | "analyzer-worker" => {
             threatstream_analyzer::Config::from_env(&environment).ok();
             mark_key(&mut reader);
-            let _ = reader.text("RULES_DIR");
+            let _ = threatstream_analyzer::rules::RulesConfig::from_env(&mut reader);
         }
         "simulator" => {
             threatstream_simulator::Config::from_env(&environment).ok();

@@ -52,6 +52,7 @@ static API: LazyLock<Api> = LazyLock::new(|| {
             loaded: 1,
             set_aside: 0,
             rules_hash: "0".repeat(16),
+            reload_failure: None,
         };
         let dependencies = Dependencies {
             backends,

@@ -131,8 +131,9 @@ pub struct FieldTest {
     pub has: Vec<String>,
 }
 
-/// What a leaf of a tree says.
-trait Holds {
+/// What came of something.
+pub trait Holds {
+    /// Whether it is so.
     fn holds(&self) -> bool;
 }
 
@@ -148,14 +149,16 @@ impl Holds for FieldTest {
     }
 }
 
-impl<T: Holds> Tree<T> {
+impl<T: Holds> Holds for Tree<T> {
     fn holds(&self) -> bool {
         match self {
             Self::Join { holds, .. } => *holds,
             Self::Leaf(leaf) => leaf.holds(),
         }
     }
+}
 
+impl<T: Holds> Tree<T> {
     /// The same expression over what the leaves became.
     fn of<L>(expr: &Expr<L>, leaf: &mut dyn FnMut(&L) -> T) -> Self {
         let mut all = |parts: &[Expr<L>]| -> Vec<Self> { parts.iter().map(|part| Self::of(part, leaf)).collect() };

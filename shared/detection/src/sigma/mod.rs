@@ -47,7 +47,9 @@ mod unescape;
 pub use correlation::{Correlation, CorrelationKind};
 pub use error::RuleError;
 pub use evaluate::Evidence;
-pub use explain::{Cause, Explanation, Failure, FieldTest, Nearby, Operator, Selected, Selection, SourcePart, Tree};
+pub use explain::{
+    Cause, Explanation, Failure, FieldTest, Holds, Nearby, Operator, Selected, Selection, SourcePart, Tree,
+};
 pub use lint::{Warning, lint};
 pub use prefilter::copied_verbatim;
 pub use rule::Rule;
