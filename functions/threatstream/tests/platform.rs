@@ -20,10 +20,14 @@ mod doctor;
 mod kill;
 #[path = "platform/partitions.rs"]
 mod partitions;
+#[path = "platform/reload.rs"]
+mod reload;
 #[path = "platform/response.rs"]
 mod response;
 #[path = "platform/routes.rs"]
 mod routes;
+#[path = "platform/rules.rs"]
+mod rules;
 #[path = "platform/scan.rs"]
 mod scan;
 #[path = "platform/traffic.rs"]

@@ -9,7 +9,9 @@
 //!       no_match:
 //!           - 'Dec 10 07:28:08 web sshd[4]: Accepted password for root from 203.0.113.7 port 5 ssh2'
 //!     - rule: SSH Brute Force
-//!       events: [ … ]               # in the order in which they arrive
+//!       events:                     # in the order in which they arrive
+//!           - 'Dec 10 07:28:0{n} web sshd[4]: Failed password for root from 203.0.113.7 port 5 ssh2'
+//!       repeat: 5                   # rounds; {n} is the number of the round
 //!       fires: 1
 //! ```
 //!
@@ -22,6 +24,9 @@ use threatstream_domain::Timestamp;
 use crate::decode::{Format, decode};
 use crate::sigma::RuleSet;
 use crate::yaml_to_json;
+
+/// The most events of a sequence.
+const MAX_EVENTS: usize = 100_000;
 
 /// One test of one rule.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -47,6 +52,9 @@ pub struct RuleTest {
     /// Events that arrive one after another.
     #[serde(default)]
     pub events: Vec<Sample>,
+    /// How often they do; `{n}` in them is the number of the round then, from 1.
+    #[serde(default)]
+    pub repeat: Option<usize>,
     /// How many threats of the rule the sequence must end in.
     #[serde(default)]
     pub fires: Option<u64>,
@@ -92,8 +100,14 @@ pub fn parse(text: &str) -> Result<Vec<RuleTest>, String> {
                 test.rule
             ));
         }
-        if test.fires.is_some() && test.events.is_empty() {
-            return Err(format!("the test of `{}` has `fires` and no `events`", test.rule));
+        if (test.fires.is_some() || test.repeat.is_some()) && test.events.is_empty() {
+            return Err(format!(
+                "the test of `{}` has `fires` or `repeat` and no `events`",
+                test.rule
+            ));
+        }
+        if test.events.len().saturating_mul(test.repeat.unwrap_or(1)) > MAX_EVENTS {
+            return Err(format!("the test of `{}` has more than {MAX_EVENTS} events", test.rule));
         }
     }
     Ok(file.tests)
@@ -113,6 +127,17 @@ impl RuleTest {
         };
         let (id, ..) = named.find(is_it).or_else(|| also.find(is_it))?;
         Some(id)
+    }
+
+    /// The lines of the sequence, in their order.
+    pub fn sequence(&self) -> impl Iterator<Item = String> {
+        let rounds = 1..=self.repeat.unwrap_or(1);
+        rounds.flat_map(move |round| {
+            self.events.iter().map(move |sample| match self.repeat {
+                Some(_) => sample.raw().replace("{n}", &round.to_string()),
+                None => sample.raw().to_owned(),
+            })
+        })
     }
 
     /// What is wrong with the rule's verdicts on single events; nothing where all are as they must be.
@@ -178,12 +203,21 @@ mod tests {
     }
 
     #[test]
+    fn a_sequence_is_played_in_rounds() {
+        let tests =
+            parse("tests: [{ rule: n, events: ['a{n}', b], repeat: 2 }, { rule: n, events: ['{n}'] }]").unwrap();
+        assert_eq!(tests[0].sequence().collect::<Vec<_>>(), ["a1", "b", "a2", "b"]);
+        assert_eq!(tests[1].sequence().collect::<Vec<_>>(), ["{n}"]);
+    }
+
+    #[test]
     fn a_test_that_says_nothing_is_refused() {
         for (text, expected) in [
             ("tests: [{ rule: n }]", "neither"),
             ("tests: [{ rule: n, matches: [x] }]", "unknown field"),
             ("tests: [{ match: [x] }]", "missing field `rule`"),
             ("tests: [{ rule: n, match: [x], fires: 1 }]", "no `events`"),
+            ("tests: [{ rule: n, events: [x, y], repeat: 9999999 }]", "more than"),
             ("test: []", "unknown field"),
             ("[", "YAML"),
         ] {

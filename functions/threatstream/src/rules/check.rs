@@ -28,6 +28,7 @@ struct Finding<'r> {
 
 impl Row for Finding<'_> {
     const COLUMNS: &'static [&'static str] = &["kind", "file", "rule", "reason"];
+    const SHOWN: &'static [&'static str] = Self::COLUMNS;
     const PROSE: usize = 1;
 
     fn cells(&self) -> Vec<String> {

@@ -52,7 +52,8 @@ impl Row for Entry<'_> {
         "logsource",
         "file",
     ];
-    const PROSE: usize = 0;
+    const SHOWN: &'static [&'static str] = &["level", "threat_type", "techniques", "title", "logsource", "id"];
+    const PROSE: usize = 3;
 
     fn cells(&self) -> Vec<String> {
         let source = match &self.correlation {

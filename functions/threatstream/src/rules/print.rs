@@ -16,7 +16,9 @@ const WIDTH: u16 = 120;
 pub(super) trait Row: Serialize {
     /// The names of the cells; a table shows them in capitals.
     const COLUMNS: &'static [&'static str];
-    /// Columns from here on hold text that may be broken into lines.
+    /// The columns of a table, by name.
+    const SHOWN: &'static [&'static str];
+    /// Columns of a table from here on hold text that may be broken into lines.
     const PROSE: usize;
 
     /// The cells, in the order of the columns.
@@ -52,12 +54,15 @@ fn table<R: Row>(rows: &[R]) -> Table {
     table
         .load_preset(presets::UTF8_FULL_CONDENSED)
         .set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(R::COLUMNS.iter().map(|name| name.replace('_', " ").to_uppercase()));
+    table.set_header(R::SHOWN.iter().map(|name| name.replace('_', " ").to_uppercase()));
+    let at = |name: &&str| R::COLUMNS.iter().position(|column| column == name);
+    let shown: Vec<usize> = R::SHOWN.iter().filter_map(at).collect();
     if table.width().is_none_or(|width| width < WIDTH) {
         table.set_width(WIDTH);
     }
     for row in rows {
-        table.add_row(row.cells().iter().map(|text| Cell::new(inert(text))));
+        let cells = row.cells();
+        table.add_row(shown.iter().map(|column| Cell::new(inert(&cells[*column]))));
     }
     let widths = table.column_max_content_widths();
     for (column, width) in table.column_iter_mut().zip(widths).take(R::PROSE) {

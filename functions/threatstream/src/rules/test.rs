@@ -39,6 +39,7 @@ struct Outcome {
 
 impl Row for Outcome {
     const COLUMNS: &'static [&'static str] = &["status", "rule", "test", "detail", "file"];
+    const SHOWN: &'static [&'static str] = &["status", "rule", "test", "detail"];
     const PROSE: usize = 1;
 
     fn cells(&self) -> Vec<String> {
@@ -71,7 +72,6 @@ pub(super) fn test(options: &ListOptions) -> anyhow::Result<u8> {
     for (name, text) in &files {
         outcomes.extend(regression::run(name, text, &rules)?);
     }
-    // A tree of rules has hundreds: what went well is for programs, and counted below.
     let count = |status| outcomes.iter().filter(|outcome| outcome.status == status).count();
     let report = Report {
         passed: count(Status::Passed),

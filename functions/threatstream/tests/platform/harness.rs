@@ -62,6 +62,11 @@ impl Platform {
         Self { child, base, said }
     }
 
+    /// The process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// SIGKILL, at once.
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("it can be killed");

@@ -1,4 +1,4 @@
-//! Any bytes as a record of the log, all the way to a verdict: opened, decoded, matched by the built-in rules, judged,
+//! Any bytes as a record of the log, all the way to a verdict: opened, decoded, matched by the built-in rules, explained, judged,
 //! saved and restored.
 #![no_main]
 
@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 use threatstream_detection::decode::{Format, decode};
 use threatstream_detection::enrich::Networks;
 use threatstream_detection::judge::JudgeState;
-use threatstream_detection::sigma::{RuleMatch, RuleSet};
+use threatstream_detection::sigma::{Holds as _, RuleMatch, RuleSet};
 use threatstream_detection::{Detector, Incoming, ORIGINAL_BYTES, pack};
 use threatstream_domain::{Envelope, MarkKey, Timestamp};
 
@@ -56,6 +56,15 @@ fn no_match_is_lost(raw: &str, format: Format, received_at: Timestamp) {
         "the prefilter over bytes loses {:?}",
         ids(&found)
     );
+    for rule in rules.rules() {
+        let explanation = rules.explain(rule, &event);
+        let is_found = found.iter().any(|found| found.rule.id == rule.id);
+        assert_eq!(explanation.matched, is_found, "explained otherwise than matched");
+        assert_eq!(explanation.failures().is_empty(), explanation.condition.holds());
+    }
+    for near in rules.nearest(&event, 4) {
+        assert!(!near.explanation.matched, "what is near does not match");
+    }
 }
 
 fn verdict(value: &[u8], logged_at: Timestamp) {

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use threatstream_detection::LogSource;
 use threatstream_detection::sigma::{Cause, Explanation, Failure, FieldTest, Operator, Selected, Tree};
 
 use super::super::list::sources_of;
@@ -16,7 +17,11 @@ const VALUES: usize = 6;
 
 pub(super) fn write(out: &mut impl Write, explained: &Explained<'_>) -> io::Result<()> {
     let origin = format!("{}:{}", explained.origin.file, explained.origin.line);
-    let source = sources_of(&explained.logsource);
+    let source = if explained.logsource == LogSource::default() {
+        "of no known log source".to_owned()
+    } else {
+        sources_of(&explained.logsource)
+    };
     writeln!(out, "{}  {} ({})", inert(&origin), explained.format, inert(&source))?;
     writeln!(out, "    {}", cut(&explained.raw, LINE))?;
     for outcome in &explained.rules {

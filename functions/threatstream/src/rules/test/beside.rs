@@ -37,7 +37,7 @@ fn one(file: &str, test: &RuleTest, rules: &Arc<RuleSet>) -> Outcome {
     let counts = [
         (test.matching.len(), "to match"),
         (test.other.len(), "not to match"),
-        (test.events.len(), "in a sequence"),
+        (test.sequence().count(), "in a sequence"),
     ];
     let counts = counts.iter().filter(|(count, _)| *count > 0);
     let what = counts
@@ -63,15 +63,12 @@ fn sequence(test: &RuleTest, id: &str, rules: &Arc<RuleSet>) -> Option<String> {
     let detector = Detector::new(rules.clone(), Networks::default(), MarkKey::new(Vec::new()));
     let mut pipeline = Pipeline::new(detector, test.format, test.received_at);
     let mut findings = Vec::new();
-    for (line, sample) in (1..).zip(&test.events) {
+    for (line, raw) in (1..).zip(test.sequence()) {
         let origin = Origin {
             file: "events".into(),
             line,
         };
-        findings.extend(pipeline.push(Event {
-            origin,
-            raw: Some(sample.raw().to_owned()),
-        }));
+        findings.extend(pipeline.push(Event { origin, raw: Some(raw) }));
     }
     findings.extend(pipeline.finish());
     let of_rule = |ids: &[String]| ids.iter().any(|own| own == id);

@@ -58,7 +58,9 @@ fn item(key: &Key<'_>, node: &Node, found: &mut Vec<String>) {
     if key.has("all") && values.len() == 1 {
         say("`all` with a single value");
     }
-    if key.has("all") && values.len() > 1 && key.modifiers.len() == 1 && values.iter().all(is_plain) {
+    // Keywords are looked for anywhere in the line.
+    let is_keywords = key.written.starts_with('|');
+    if key.has("all") && values.len() > 1 && key.modifiers.len() == 1 && !is_keywords && values.iter().all(is_plain) {
         say("`all` without `contains`, `startswith`, `endswith` or `re` holds only where the field is a list");
     }
     if key.has("base64offset") && !key.has("contains") {
@@ -72,11 +74,10 @@ fn item(key: &Key<'_>, node: &Node, found: &mut Vec<String>) {
     }
     let mut seen: Vec<String> = Vec::new();
     for text in values.iter().filter_map(Node::text) {
-        let same = if key.has("cased") || key.has("re") {
-            text.to_owned()
-        } else {
-            text.to_lowercase()
-        };
+        let cased = ["cased", "re", "base64", "base64offset"]
+            .iter()
+            .any(|modifier| key.has(modifier));
+        let same = if cased { text.to_owned() } else { text.to_lowercase() };
         if seen.contains(&same) {
             say(&format!("the value `{}` comes twice", shown(text)));
         }
@@ -144,7 +145,13 @@ fn escaped_wildcard(text: &str) -> Option<char> {
         match escaped {
             Some(wildcard @ ('*' | '?')) if is_path || matches!(before, ':' | '%') => return Some(wildcard),
             Some('*' | '?') => {}
-            _ => is_path |= c == '\\',
+            // Whoever escapes the backslash before it knows what the next one does.
+            Some(_) => {
+                is_path = false;
+                before = ' ';
+                continue;
+            }
+            None => is_path |= c == '\\',
         }
         before = c;
     }
