@@ -7,7 +7,7 @@ mod held;
 mod lease;
 mod room;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use threatstream_backend::{CommitError, Durability, LoggedRecord, PartitionId};
@@ -17,6 +17,7 @@ use threatstream_runtime::metrics::prometheus_client::metrics::counter::Counter;
 use threatstream_runtime::{CancellationToken, metrics};
 use tokio::task::JoinSet;
 
+use crate::matching::to_record;
 use crate::progress::Progress;
 use crate::{Dependencies, LEASE_ROUND, StageError, batch, examined::dead_letter, pause, publish};
 use held::Held;
@@ -88,6 +89,8 @@ pub struct Judge {
     batches: u64,
     /// Threats stored since they were last asked for.
     stored: u64,
+    /// Where the matches of correlations that others count end, by the partitions they went to, since that was last asked for.
+    published: BTreeMap<u32, u64>,
     progress: Progress,
     /// Alerts that the last commit found changed, though the state may know nothing of them.
     contested: Vec<String>,
@@ -108,6 +111,7 @@ impl Judge {
             next_round: Timestamp::EPOCH,
             batches: 0,
             stored: 0,
+            published: BTreeMap::new(),
             progress: Progress::default(),
             contested: Vec::new(),
             room: Room::default(),
@@ -161,6 +165,11 @@ impl Judge {
     /// How many threats were stored since the last call.
     pub(crate) fn take_stored(&mut self) -> u64 {
         std::mem::take(&mut self.stored)
+    }
+
+    /// Where the matches published since the last call end, by partition.
+    pub(crate) fn take_published(&mut self) -> BTreeMap<u32, u64> {
+        std::mem::take(&mut self.published)
     }
 
     fn id(&self) -> PartitionId {
@@ -229,13 +238,25 @@ impl Judge {
             backends.store.cases(&alerts).await?
         };
         let now = self.dependencies.clock.now();
-        let (taken, judged) = held.state.judge(matches, &cases, now, BATCH_THREATS);
+        let (taken, mut judged) = held.state.judge(matches, &cases, now, BATCH_THREATS);
         self.batches += 1;
         let batch_id = format!("{}-{}-j{}", self.dependencies.owner, held.epoch, self.batches);
         let next_offset = offset_after(taken);
         // What lies between and was not judged was gone from the log, or was no match.
         let lost = (next_offset - held.next_offset).saturating_sub(taken as u64);
+        let chained = std::mem::take(&mut judged.chained);
         let (commit, threats) = held.commit(id, batch_id.clone(), next_offset, lost, judged, now);
+        if !chained.is_empty() {
+            // As match does, published and then committed: whoever judges these records, again or instead, finds the same
+            // windows fired, and publishes what are duplicates.
+            let records = chained.iter().map(to_record).collect();
+            let topic = &backends.topics.matches;
+            let positions = backends.log.append(topic, records, Durability::Redoable).await?;
+            for position in positions {
+                let end = self.published.entry(position.partition).or_default();
+                *end = (*end).max(position.offset + 1);
+            }
+        }
         match batch::commit(&backends, commit).await {
             Ok(()) => {
                 held.committed(next_offset, batch_id, threats.len());

@@ -280,7 +280,8 @@ impl Matcher {
     }
 }
 
-fn to_record(found: &Match) -> Record {
+/// A match as the log holds it.
+pub(crate) fn to_record(found: &Match) -> Record {
     Record {
         key: found.key(),
         value: serde_json::to_vec(found).unwrap_or_default().into(),

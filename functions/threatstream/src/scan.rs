@@ -73,7 +73,7 @@ pub(crate) fn scan(options: &ScanOptions) -> anyhow::Result<u8> {
         };
         input::read(path, &mut sink)?;
     }
-    for finding in pipeline.finish() {
+    for finding in pipeline.end() {
         failed |= options.fail_on.is_some_and(|level| finding.threat.severity >= level);
         printer.print(&finding)?;
     }

@@ -1,5 +1,7 @@
 //! The first stage: from a record of the log to the rules that match it.
 
+mod windows;
+
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -11,8 +13,9 @@ use threatstream_domain::{
 use crate::decode::{self, Format};
 use crate::enrich::{self, Networks};
 use crate::event::Event;
-use crate::found::{Counts, Match, ORIGINAL_BYTES, Observed, Verdict, Window};
+use crate::found::{Match, ORIGINAL_BYTES, Observed, Verdict, Window};
 use crate::sigma::{Correlation, CorrelationKind, Rule, RuleMatch, RuleSet};
+use windows::{entity_of, window};
 
 /// Values that group or name something are cut to this many bytes.
 const NAME_BYTES: usize = 256;
@@ -144,21 +147,22 @@ impl Detector {
         let observed = self.observe(opened, &event);
         let fingerprint = hex(&opened.fingerprint.to_le_bytes());
         let mut found = Vec::new();
+        let mut counted: Vec<&str> = Vec::new();
         for hit in &hits {
             if hit.rule.alerts_alone {
                 let entity = entity(&observed);
                 found.push(self.found(opened, &observed, &fingerprint, hit, of_rule(hit.rule), None, entity));
             }
             for correlation in self.rules.correlations_of(hit.rule) {
-                // An event without the fields that group it, or without the value that is counted, belongs to no window.
-                if let Some(window) = window(correlation, &event) {
-                    let entity = window
-                        .group
-                        .iter()
-                        .map(|(_, value)| value.as_str())
-                        .collect::<Vec<_>>()
-                        .join(" ");
-                    let entity = if entity.is_empty() { NOBODY.to_owned() } else { entity };
+                // For a count, an event is one event however many of the rules it matches.
+                let is_count = !matches!(correlation.kind, CorrelationKind::Temporal { .. });
+                if is_count && counted.contains(&correlation.id.as_str()) {
+                    continue;
+                }
+                // An event without the fields that group it, or without the value that is measured, belongs to no window.
+                if let Some(window) = window(&self.rules, correlation, &hit.rule.id, &event) {
+                    counted.push(&correlation.id);
+                    let entity = entity_of(&window);
                     let verdict = of_correlation(correlation);
                     found.push(self.found(opened, &observed, &fingerprint, hit, verdict, Some(window), entity));
                 }
@@ -259,33 +263,6 @@ fn entity(observed: &Observed) -> String {
         .or(observed.user.as_ref())
         .or(observed.host.as_ref());
     named.map_or_else(|| NOBODY.to_owned(), Clone::clone)
-}
-
-fn window(correlation: &Correlation, event: &Event<'_>) -> Option<Window> {
-    let value = |field: &str| {
-        let text = event.field(field)?.text()?;
-        // An address that is written in another way, as `::ffff:203.0.113.7`, is the same group.
-        Some(canonical(&text).unwrap_or_else(|| truncated(&text, NAME_BYTES).to_owned()))
-    };
-    let group = correlation
-        .group_by
-        .iter()
-        .map(|field| Some((field.clone(), value(field)?)))
-        .collect::<Option<_>>()?;
-    let counts = match &correlation.kind {
-        CorrelationKind::EventCount => Counts::Events,
-        CorrelationKind::ValueCount { field } => Counts::Values {
-            field: field.clone(),
-            value: value(field)?,
-        },
-    };
-    let timespan_seconds = correlation.timespan.as_secs().max(1);
-    Some(Window {
-        counts,
-        timespan_seconds,
-        threshold: correlation.threshold.max(1),
-        group,
-    })
 }
 
 fn of_rule(rule: &Rule) -> Verdict {

@@ -1,7 +1,12 @@
 //! What match finds and judge weighs: the record of `security.matches`.
 
+mod window;
+
 use serde::{Deserialize, Serialize};
 use threatstream_domain::{Original, Severity, SourceZone, ThreatType, Timestamp, derived_id};
+
+pub(crate) use window::exact;
+pub use window::{Counts, Feed, Measure, Window};
 
 /// A rule that matched an event, with all that judge needs: it works without the rule set, so that match and judge may run
 /// different rules during a deployment.
@@ -11,7 +16,7 @@ pub struct Match {
     pub fingerprint: String,
     /// The event as judge needs it.
     pub event: Observed,
-    /// The Sigma rule that matched.
+    /// The Sigma rule that matched, or the correlation that fired.
     pub rule_id: String,
     /// What the rule, or the correlation it feeds, says when it comes to a threat.
     pub verdict: Verdict,
@@ -90,33 +95,6 @@ pub struct Verdict {
     pub recommended_actions: Vec<String>,
     /// How much its authors trust it, 0 to 1, from its status.
     pub confidence: f64,
-}
-
-/// The window of a correlation that an event goes into.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Window {
-    /// What is counted.
-    pub counts: Counts,
-    /// The length in seconds, at least 1.
-    pub timespan_seconds: u64,
-    /// The count that makes a threat, at least 1.
-    pub threshold: u64,
-    /// The group-by fields and this event's values.
-    pub group: Vec<(String, String)>,
-}
-
-/// What a window counts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Counts {
-    /// Events.
-    Events,
-    /// Different values of a field.
-    Values {
-        /// The field.
-        field: String,
-        /// This event's value.
-        value: String,
-    },
 }
 
 impl Match {

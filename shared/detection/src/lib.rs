@@ -18,6 +18,6 @@ mod yaml;
 
 pub use event::{Event, Fields, LogSource, Value};
 pub use examine::{DeadLetter, Detector, Incoming, Opened};
-pub use found::{Counts, Match, ORIGINAL_BYTES, Observed, Verdict, Window};
+pub use found::{Counts, Feed, Match, Measure, ORIGINAL_BYTES, Observed, Verdict, Window};
 pub use recent::{REMEMBERED, Recent};
 pub use yaml::yaml_to_json;

@@ -1,23 +1,18 @@
-//! Log sources, collections, filters, correlations: what a rule set makes of its files.
+//! Log sources, collections, filters: what a rule set makes of its files.
 
 mod sigma_support;
 
 use std::borrow::Cow;
-use std::time::Duration;
 
 use serde_json::json;
 use sigma_support::{event, load, matching, rule, source};
-use threatstream_detection::sigma::{CorrelationKind, RuleSet};
+use threatstream_detection::sigma::RuleSet;
 use threatstream_domain::{Severity, ThreatType};
 
 fn base(id: &str, rest: &str) -> String {
     format!(
         "title: {id}\nid: {id}\n{rest}\nlogsource: {{ product: test }}\ndetection:\n    sel:\n        f: {id}\n    condition: sel\n"
     )
-}
-
-fn correlation(rest: &str) -> String {
-    format!("title: c\nid: c\ncorrelation:\n    {}\n", rest.replace('\n', "\n    "))
 }
 
 fn reasons(set: &RuleSet) -> Vec<&str> {
@@ -183,135 +178,28 @@ fn filters_by_id_by_name_and_by_log_source() {
 
 #[test]
 fn collections_with_a_global_part() {
-    let text = "action: global\ntitle: t\nlogsource: { product: test }\ndetection: { condition: sel }\n---\nid: a\ndetection: { sel: { f: a } }\n---\nid: b\ndetection: { sel: { f: b } }\n---\naction: repeat\nid: c\n";
+    let text = "action: global\ntitle: t\nlogsource: { product: test }\ndetection: { condition: sel }\n---\nid: a\ndetection: { sel: { f: a } }\n---\nid: b\ndetection: { sel: { f: b } }\n---\naction: repeat\nid: c\ndetection: { sel: { g: c } }\n---\naction: reset\n---\nid: d\ndetection: { sel: { f: d } }\n";
     let set = load(&[text]);
     assert_eq!(matching(&set, r#"{"f":"a"}"#), ["a"]);
     assert_eq!(matching(&set, r#"{"f":"b"}"#), ["b"]);
     assert_eq!(
+        matching(&set, r#"{"f":"b","g":"c"}"#),
+        ["b", "c"],
+        "it repeats the rule before it, with more"
+    );
+    assert_eq!(
         reasons(&set),
-        ["document 4: collections with `action: repeat` are not supported"]
+        ["document 6: `title`: is missing"],
+        "nothing is left of the global part"
     );
-}
-
-#[test]
-fn correlations_resolve_their_rules() {
-    let (a, b) = (base("a", "name: first\ntags: [attack.t1110]"), base("b", ""));
-    let good = correlation(
-        "type: event_count\nrules: [first, b, a]\ngroup-by: [source.ip]\ntimespan: 5m\ncondition: { gt: 9 }",
-    );
-    // The correlation comes in a file before its rules.
-    let set = load(&[&good, &a, &b]);
-    assert_eq!(reasons(&set), Vec::<&str>::new());
-    let [own] = set.correlations() else { panic!("one") };
-    assert_eq!(own.rules, ["a", "b"]);
+    let wrong = load(&["action: repeat\nid: a", "action: merge\nid: a"]);
     assert_eq!(
-        (own.timespan, own.threshold, own.generate),
-        (Duration::from_secs(300), 10, false)
+        reasons(&wrong),
+        [
+            "`action`: there is no rule before it to repeat",
+            "`action`: `merge` is none of `global`, `reset` and `repeat`"
+        ]
     );
-    assert_eq!(
-        (own.kind.clone(), own.group_by.as_slice()),
-        (CorrelationKind::EventCount, &["source.ip".to_owned()][..])
-    );
-    assert_eq!(
-        (own.threat_type, own.techniques.as_slice()),
-        (ThreatType::BruteForce, &["T1110".to_owned()][..])
-    );
-    assert!(set.rules().iter().all(|rule| !rule.alerts_alone));
-    assert_eq!(
-        set.correlations_of(set.rule("b").unwrap())
-            .map(|own| own.id.as_str())
-            .collect::<Vec<_>>(),
-        ["c"]
-    );
-    assert!(set.correlation("c").is_some());
-
-    let values = correlation(
-        "type: value_count\nrules: a\ngroup-by: source.ip\ntimespan: 1h\ncondition: { field: user.name, gte: 5 }\ngenerate: true",
-    );
-    let set = load(&[&values, &a, &b]);
-    assert_eq!(
-        set.correlations()[0].kind,
-        CorrelationKind::ValueCount {
-            field: "user.name".to_owned()
-        }
-    );
-    assert_eq!(set.correlations()[0].threshold, 5);
-    assert!(set.rule("a").unwrap().alerts_alone);
-    assert_eq!(set.correlations_of(set.rule("b").unwrap()).count(), 0);
-}
-
-#[test]
-fn correlations_that_cannot_be_evaluated_are_set_aside() {
-    let a = base("a", "");
-    for (section, expected) in [
-        (
-            "type: event_count\nrules: [z]\ntimespan: 5m\ncondition: { gte: 1 }",
-            "counts the rule `z`, which is not loaded",
-        ),
-        (
-            "type: event_count\nrules: [a]\ntimespan: 5m\ncondition: { lt: 5 }",
-            "cannot decide an upper bound",
-        ),
-        (
-            "type: event_count\nrules: [a]\ntimespan: 5m\ncondition: { gt: 5, lte: 9 }",
-            "cannot decide an upper bound",
-        ),
-        (
-            "type: event_count\nrules: [a]\ntimespan: 5m\ncondition: { gte: 0 }",
-            "nothing having happened",
-        ),
-        (
-            "type: event_count\nrules: [a]\ntimespan: 5m\ncondition: { gte: many }",
-            "instead of a whole number",
-        ),
-        (
-            "type: event_count\nrules: [a]\ntimespan: 5x\ncondition: { gte: 1 }",
-            "does not end in",
-        ),
-        (
-            "type: event_count\nrules: [a]\ncondition: { gte: 1 }",
-            "`correlation.timespan`: is missing",
-        ),
-        (
-            "type: event_count\nrules: [a]\ntimespan: 5m",
-            "`correlation.condition`: is missing",
-        ),
-        (
-            "type: event_count\ntimespan: 5m\ncondition: { gte: 1 }",
-            "`correlation.rules`: is missing",
-        ),
-        (
-            "type: value_count\nrules: [a]\ntimespan: 5m\ncondition: { gte: 1 }",
-            "`value_count` needs it",
-        ),
-        ("type: temporal\nrules: [a]\ntimespan: 5m", "not evaluated yet"),
-        (
-            "type: odd\nrules: [a]\ntimespan: 5m\ncondition: { gte: 1 }",
-            "`odd` is unknown",
-        ),
-        (
-            "type: event_count\nrules: [a]\ntimespan: 5m\ncondition: { gte: 1 }\naliases: { x: { a: y } }",
-            "aliases",
-        ),
-        (
-            "type: event_count\nrules: [c]\ntimespan: 5m\ncondition: { gte: 1 }",
-            "chains are not evaluated yet",
-        ),
-        (
-            "type: event_count\nrules: [a]\ntimespan: 5m\ncondition: { gte: 1 }\nwindow: tumbling",
-            "`correlation.window`: is unknown",
-        ),
-    ] {
-        let set = load(&[&a, &correlation(section)]);
-        assert!(set.correlations().is_empty() && set.rules().len() == 1, "{section}");
-        assert!(reasons(&set)[0].contains(expected), "{section}: {:?}", reasons(&set));
-        // A rule made to be counted does not flood when its counting does not load.
-        assert_eq!(
-            set.rule("a").unwrap().alerts_alone,
-            !section.contains("[a]"),
-            "{section}"
-        );
-    }
 }
 
 #[test]

@@ -270,7 +270,8 @@ impl Run<'_> {
             } else {
                 judge.hold().await.map(|()| 0)
             };
-            (partition, worked, judge.take_stored(), judge.next_offset())
+            let published = judge.take_published();
+            (partition, worked, judge.take_stored(), judge.next_offset(), published)
         });
         let (matched, judged) = join(matched, join_all(judged)).await;
 
@@ -281,8 +282,9 @@ impl Run<'_> {
         }
         self.events += moved as u64;
         self.note_matcher();
-        for (partition, worked, stored, next) in judged {
+        for (partition, worked, stored, next, published) in judged {
             self.stored += stored;
+            self.note_matches(published);
             match worked {
                 Ok(count) => {
                     moved += count;
@@ -322,7 +324,13 @@ impl Run<'_> {
                 None => place.is_denied |= place.lag() > 0,
             }
         }
-        for (partition, end) in matcher.take_published() {
+        let published = matcher.take_published();
+        self.note_matches(published);
+    }
+
+    /// Takes over where the matches of some partitions end.
+    fn note_matches(&mut self, published: BTreeMap<u32, u64>) {
+        for (partition, end) in published {
             if let Some(place) = self.matches.place(partition) {
                 place.high = place.high.max(end);
             }

@@ -152,7 +152,7 @@ async fn a_state_that_cannot_be_compacted_stops_nothing() {
 fn deltas(count: usize) -> SavedState {
     SavedState {
         slots: Vec::new(),
-        deltas: vec![bytes::Bytes::from_static(&[0]); count],
+        deltas: vec![bytes::Bytes::from_static(b"\xF6TS\x02\0"); count],
     }
 }
 

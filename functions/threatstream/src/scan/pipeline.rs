@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use threatstream_detection::decode::{self, Format};
-use threatstream_detection::judge::JudgeState;
+use threatstream_detection::judge::{JudgeState, Judged};
 use threatstream_detection::{Detector, Match, Opened};
-use threatstream_domain::{Envelope, Timestamp, derived_id, fingerprint};
+use threatstream_domain::{Envelope, Threat, Timestamp, derived_id, fingerprint};
 
 use super::lines::Event;
 use super::{Finding, Origin};
@@ -24,6 +24,8 @@ pub(crate) struct Pipeline {
     /// How often a matched event was met before, by fingerprint and rule: files repeat lines, and each counts.
     met: HashMap<u128, u64>,
     waiting: Vec<(Origin, String, Instant)>,
+    /// The last event that a rule matched: what ends with the input ends with it.
+    last: Option<(Origin, Instant)>,
     read: u64,
     rejected: u64,
 }
@@ -46,6 +48,7 @@ impl Pipeline {
             state: JudgeState::default(),
             met: HashMap::new(),
             waiting: Vec::with_capacity(BATCH),
+            last: None,
             read: 0,
             rejected: 0,
         }
@@ -80,7 +83,7 @@ impl Pipeline {
     }
 
     /// What is found in the events that still wait.
-    pub(crate) fn finish(&mut self) -> Vec<Finding> {
+    fn finish(&mut self) -> Vec<Finding> {
         let waiting = std::mem::replace(&mut self.waiting, Vec::with_capacity(BATCH));
         let mut findings = Vec::new();
         for ((origin, _, read_at), matches) in waiting.iter().zip(self.examine(&waiting)) {
@@ -88,9 +91,7 @@ impl Pipeline {
                 self.tell_apart(&mut found);
                 // One by one, so that a threat is known by the event that completed it.
                 let (_, judged) = self.state.judge(&[found], &HashMap::new(), self.now, usize::MAX);
-                let stored = judged.threats.into_iter().map(|(threat, _)| (threat, false));
-                let suppressed = judged.suppressed.into_iter().map(|(threat, _)| (threat, true));
-                for (mut threat, suppressed) in stored.chain(suppressed) {
+                for (mut threat, suppressed) in self.with_chains(judged) {
                     threat.processing_time_ms = read_at.elapsed().as_secs_f64() * 1000.0;
                     findings.push(Finding {
                         threat,
@@ -98,11 +99,50 @@ impl Pipeline {
                         suppressed,
                     });
                 }
+                self.last = Some((origin.clone(), *read_at));
             }
         }
         // Nothing is saved, so what was remembered for saving is let go.
         let _ = self.state.take_delta();
         findings
+    }
+
+    /// What is found once nothing more is to come: also the windows that only what lies beyond them would have decided.
+    pub(crate) fn end(&mut self) -> Vec<Finding> {
+        let mut findings = self.finish();
+        let Some((origin, read_at)) = self.last.clone() else {
+            return findings;
+        };
+        loop {
+            let judged = self.state.end(&HashMap::new(), self.now);
+            let is_chained = !judged.chained.is_empty();
+            for (mut threat, suppressed) in self.with_chains(judged) {
+                threat.processing_time_ms = read_at.elapsed().as_secs_f64() * 1000.0;
+                findings.push(Finding {
+                    threat,
+                    origin: origin.clone(),
+                    suppressed,
+                });
+            }
+            if !is_chained {
+                return findings;
+            }
+        }
+    }
+
+    /// The threats of what was judged, each with whether it is suppressed, and of the correlations that count them, and so on.
+    fn with_chains(&mut self, judged: Judged) -> Vec<(Threat, bool)> {
+        let mut threats = Vec::new();
+        let mut next = vec![judged];
+        while let Some(judged) = next.pop() {
+            threats.extend(judged.threats.into_iter().map(|(threat, _)| (threat, false)));
+            threats.extend(judged.suppressed.into_iter().map(|(threat, _)| (threat, true)));
+            if !judged.chained.is_empty() {
+                let (_, judged) = self.state.judge(&judged.chained, &HashMap::new(), self.now, usize::MAX);
+                next.push(judged);
+            }
+        }
+        threats
     }
 
     fn examine(&self, events: &[(Origin, String, Instant)]) -> Vec<Vec<Match>> {

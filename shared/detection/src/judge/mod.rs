@@ -4,6 +4,7 @@
 //! threats, alerts, counters and the state's delta come out. Nothing is stored here.
 
 mod bound;
+mod chain;
 mod score;
 mod state;
 mod weigh;
@@ -19,9 +20,10 @@ use threatstream_domain::{
 
 pub use state::{JudgeState, UnreadableState};
 
-use crate::found::{Match, digest};
+use crate::found::{Match, Window, digest};
 use score::Cause;
 use state::Change;
+use windows::{Contribution, Fired};
 
 /// Threats of one rule and one entity that are stored in a minute of event time; the others count in the alert alone.
 pub const THREATS_A_MINUTE: u32 = 10;
@@ -44,6 +46,9 @@ pub struct Judged {
     pub suppressed: Vec<(Threat, Vec<Original>)>,
     /// Alerts to write, with the version of the analysts' part each was judged on.
     pub alerts: Vec<(AlertGroup, u64)>,
+    /// Windows that fired and that other correlations count: matches of these. They go where [`Match::key`] says before the batch
+    /// is committed: the same records make the same ones, and again they are duplicates.
+    pub chained: Vec<Match>,
     /// What dashboards are told.
     pub frames: Vec<Frame>,
     /// What became of the matches.
@@ -74,14 +79,7 @@ impl JudgeState {
         now: Timestamp,
         limit: usize,
     ) -> (usize, Judged) {
-        let mut batch = Batch {
-            judged: Judged::default(),
-            bytes: 0,
-            touched: BTreeMap::new(),
-            cases,
-            now,
-        };
-        batch.judged.minute.minute = now.minute();
+        let mut batch = Batch::new(cases, now);
         let mut taken = 0;
         for found in matches {
             if batch.judged.threats.len() >= limit || batch.bytes > BATCH_BYTES {
@@ -91,6 +89,21 @@ impl JudgeState {
             taken += 1;
         }
         (taken, batch.finish())
+    }
+
+    /// Decides all windows that only an event beyond their end would decide: what was read is all there is, as with a file. What
+    /// they feed is in [`Judged::chained`], and may open windows anew.
+    pub fn end(&mut self, cases: &HashMap<String, AlertCase>, now: Timestamp) -> Judged {
+        let mut batch = Batch::new(cases, now);
+        for key in self.groups() {
+            for mut fired in self.close(key) {
+                if let Some(latest) = fired.latest.take() {
+                    let stored = batch.fired(self, &latest, fired);
+                    batch.judged.tally.stored += u64::from(stored == Some(true));
+                }
+            }
+        }
+        batch.finish()
     }
 }
 
@@ -113,7 +126,19 @@ struct Touched {
     bytes: usize,
 }
 
-impl Batch<'_> {
+impl<'a> Batch<'a> {
+    fn new(cases: &'a HashMap<String, AlertCase>, now: Timestamp) -> Self {
+        let mut judged = Judged::default();
+        judged.minute.minute = now.minute();
+        Self {
+            judged,
+            bytes: 0,
+            touched: BTreeMap::new(),
+            cases,
+            now,
+        }
+    }
+
     fn take(&mut self, state: &mut JudgeState, found: &Match) {
         let key = found.duplicate_key();
         if state.has_seen(key) {
@@ -133,34 +158,39 @@ impl Batch<'_> {
             }) += 1;
             return;
         };
-        let timespan = i64::try_from(window.timespan_seconds.saturating_mul(1_000_000)).unwrap_or(i64::MAX);
-        let original = found.event.original();
-        self.bytes += 256 + original.raw.len();
+        let event = contribution(found, window, key);
+        self.bytes += 256 + event.original.raw.len() + event.whole.as_ref().map_or(0, |whole| weigh::json(whole));
         let contributed = state.change(Change::Contributed {
-            key: window_key(found),
-            counts: window.counts.clone(),
-            at: found.event.timestamp.as_micros(),
-            timespan,
-            threshold: window.threshold,
-            original,
+            key: window_key(found, window),
+            event: Box::new(event),
         });
-        if contributed.fired.is_empty() {
-            self.judged.tally.counted += 1;
-            if contributed.into_fired {
-                self.count_in_alert(state, found);
-            }
-            return;
+        let (mut any_stored, mut any_threat) = (false, false);
+        for mut fired in contributed.fired {
+            let latest = fired.latest.take();
+            let stored = self.fired(state, latest.as_deref().unwrap_or(found), fired);
+            any_stored |= stored == Some(true);
+            any_threat |= stored.is_some();
         }
-        let mut any_stored = false;
-        for fired in contributed.fired {
-            let threat = score::threat(found, &Cause::Window(window, fired), self.now);
-            any_stored |= self.threat(state, found, threat);
-        }
-        *(if any_stored {
-            &mut self.judged.tally.stored
-        } else {
-            &mut self.judged.tally.suppressed
+        let tally = &mut self.judged.tally;
+        *(match (any_stored, any_threat) {
+            (true, _) => &mut tally.stored,
+            (false, true) => &mut tally.suppressed,
+            (false, false) => &mut tally.counted,
         }) += 1;
+        if !any_threat && contributed.into_fired && window.alone {
+            self.count_in_alert(state, found);
+        }
+    }
+
+    /// A window fired: it is a threat, or others count it, or both. Whether its threat is stored; `None`: it is none.
+    fn fired(&mut self, state: &mut JudgeState, found: &Match, fired: Fired) -> Option<bool> {
+        let window = found.window.as_ref()?;
+        self.judged.chained.extend(chain::matches(found, window, &fired));
+        if !window.alone {
+            return None;
+        }
+        let threat = score::threat(found, &Cause::Window(window, fired), self.now);
+        Some(self.threat(state, found, threat))
     }
 
     /// Stores or suppresses a threat, and counts it in its alert. True: stored.
@@ -378,8 +408,23 @@ fn suppression_key(found: &Match) -> u128 {
     digest(&["minute", drill(found), &found.verdict.id, &found.entity])
 }
 
-fn window_key(found: &Match) -> u128 {
-    digest(&["window", &found.key()])
+fn window_key(found: &Match, window: &Window) -> u128 {
+    digest(&["window", &found.key(), &window.shape()])
+}
+
+fn contribution(found: &Match, window: &Window, key: u128) -> Contribution {
+    let at_once = window.condition.is_decided_at_once();
+    Contribution {
+        counts: window.counts.clone(),
+        condition: window.condition.clone(),
+        timespan: window.timespan_micros(),
+        at: found.event.timestamp.as_micros(),
+        #[expect(clippy::cast_possible_truncation, reason = "half of a digest is as good as chance")]
+        print: key as u64,
+        rule: found.rule_id.clone(),
+        original: found.event.original(),
+        whole: (!at_once).then(|| Box::new(found.clone())),
+    }
 }
 
 #[cfg(test)]

@@ -3,8 +3,9 @@
 use threatstream_domain::{AuditRef, Evidence, Original, Severity, SourceZone, Threat, Timestamp, derived_id};
 
 use super::windows::Fired;
-use crate::found::{Counts, Match, Window};
+use crate::found::{Counts, Match, Measure, Window};
 use crate::mitre;
+use crate::sigma::Condition;
 
 /// What makes a threat: a match by itself, or the window that it completed.
 pub(super) enum Cause<'a> {
@@ -24,11 +25,12 @@ pub(super) fn threat(found: &Match, cause: &Cause<'_>, now: Timestamp) -> (Threa
             (id, 1, vec![verdict.id.clone()], vec![event.original()])
         }
         Cause::Window(window, fired) => {
-            let frame = fired.frame.to_string();
+            let frame = fired.place.to_string();
             let drill = if found.simulation_id.is_some() { "drill" } else { "real" };
             let mut parts = vec![verdict.id.as_str(), drill, frame.as_str()];
             parts.extend(window.group.iter().map(|(_, value)| value.as_str()));
-            let rules = vec![verdict.id.clone(), found.rule_id.clone()];
+            let mut rules = vec![verdict.id.clone()];
+            rules.extend(fired.rules.iter().filter(|rule| **rule != verdict.id).cloned());
             (derived_id("THR", &parts), fired.events, rules, fired.originals.clone())
         }
     };
@@ -51,13 +53,9 @@ pub(super) fn threat(found: &Match, cause: &Cause<'_>, now: Timestamp) -> (Threa
                 rule_id: verdict.id.clone(),
             });
         }
-        let counted = match &window.counts {
-            Counts::Events => ("event_count".to_owned(), fired.events.to_string()),
-            Counts::Values { field, .. } => (format!("value_count({field})"), window.threshold.to_string()),
-        };
         evidence.push(Evidence {
-            field: counted.0,
-            value: counted.1,
+            field: window.counts.label(),
+            value: fired.measure.to_string(),
             rule_id: verdict.id.clone(),
         });
     }
@@ -162,16 +160,42 @@ fn context(found: &Match, cause: &Cause<'_>) -> String {
         Cause::Event => zone.to_owned(),
         Cause::Window(window, fired) => {
             let seconds = fired.span.1.saturating_sub(fired.span.0) / 1_000_000;
-            let what = match &window.counts {
-                Counts::Events => format!("{} events", fired.events),
-                Counts::Values { field, .. } => format!("{} different values of {field}", window.threshold),
-            };
-            format!(
-                "{what} within {seconds} s, where the rule allows fewer than {} in {} s. {zone}",
-                window.threshold, window.timespan_seconds
-            )
+            let measured = measured(window, fired.measure);
+            let asked = asked(window);
+            let within = window.timespan_seconds;
+            format!("{measured} within {seconds} s; the rule asks for {asked} in {within} s. {zone}")
         }
     }
+}
+
+/// What was measured, in words.
+fn measured(window: &Window, measure: f64) -> String {
+    match &window.counts {
+        Counts::Event => format!("{measure} events"),
+        Counts::Value { field, .. } => format!("{measure} different values of {field}"),
+        Counts::Number { field, measure: of, .. } => match of {
+            Measure::Sum => format!("A sum of {field} of {measure}"),
+            Measure::Average => format!("A mean of {field} of {measure}"),
+            Measure::Percentile(rank) => format!("A percentile {rank} of {field} of {measure}"),
+        },
+        Counts::Rule { ordered: true, .. } => format!("{measure} rules matched in their order"),
+        Counts::Rule { ordered: false, .. } => format!("{measure} different rules matched"),
+    }
+}
+
+/// What the rule asks for, in words.
+fn asked(window: &Window) -> String {
+    let bounds: Vec<String> = match &window.condition {
+        Condition::Bounds(bounds) => bounds
+            .iter()
+            .map(|bound| format!("{} {}", bound.is.words(), bound.value))
+            .collect(),
+        Condition::Rules(sets) => {
+            let least = sets.iter().map(|set| set.count_ones()).min().unwrap_or_default();
+            vec![format!("{least} of its rules")]
+        }
+    };
+    bounds.join(" and ")
 }
 
 fn signals(found: &Match, cause: &Cause<'_>) -> Vec<String> {
@@ -183,6 +207,12 @@ fn signals(found: &Match, cause: &Cause<'_>) -> Vec<String> {
             .map(|(field, value)| format!("{field} = {value}"))
             .collect();
         signals.push(format!("{} events of {}", fired.events, group.join(", ")));
+        if !matches!(window.counts, Counts::Event) {
+            signals.push(format!("{} = {}", window.counts.label(), fired.measure));
+        }
+        if fired.rules.len() > 1 {
+            signals.push(format!("matched by {}", fired.rules.join(", ")));
+        }
     }
     signals.extend(
         found

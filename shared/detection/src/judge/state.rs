@@ -6,16 +6,15 @@
 use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
-use threatstream_domain::{AlertGroup, Original};
+use threatstream_domain::AlertGroup;
 
 use super::bound::{FORGET_AFTER, bound, lighten};
 use super::weigh;
-use super::windows::{Contributed, GroupWindows};
-use crate::found::Counts;
+use super::windows::{Contributed, Contribution, Fired, GroupWindows};
 use crate::recent::Recent;
 
 /// Bounds of what one partition remembers; beyond them what was touched longest ago goes.
-const MAX_GROUPS: usize = 50_000;
+const MAX_GROUPS: usize = 200_000;
 const MAX_ALERTS: usize = 10_000;
 const MAX_COUNTERS: usize = 50_000;
 const MAX_WINDOW_BYTES: usize = 32 << 20;
@@ -30,6 +29,10 @@ const RECENT_SLOT: u16 = 0;
 const REST_SLOT: u16 = 16;
 /// A saved value stays below what stores take.
 const SLOT_BYTES: usize = 800 * 1024;
+/// What snapshots and deltas begin with: a mark, and the number of the layout of what follows. It counts up with every change of
+/// a type that is saved, windows and matches included.
+const MARK: [u8; 3] = *b"\xF6TS";
+const LAYOUT: u8 = 2;
 
 /// One change of the state.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -37,14 +40,9 @@ pub(super) enum Change {
     /// A match was seen, at an arrival time.
     Seen(u128, i64),
     /// An event went into a window.
-    Contributed {
-        key: u128,
-        counts: Counts,
-        at: i64,
-        timespan: i64,
-        threshold: u64,
-        original: Original,
-    },
+    Contributed { key: u128, event: Box<Contribution> },
+    /// What was open of a window that is decided when it is over was decided.
+    Closed { key: u128 },
     /// A threat was counted against its minute.
     Minute { key: u128, minute: i64 },
     /// An alert is so now.
@@ -76,8 +74,34 @@ struct Rest {
 
 /// Why saved state cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("the saved state of the partition cannot be read: {0}")]
-pub struct UnreadableState(#[from] postcard::Error);
+pub enum UnreadableState {
+    /// Another version of the product wrote it.
+    #[error("the saved state of the partition has {}, and this version reads layout {LAYOUT}", .found.map_or_else(|| "no layout number".to_owned(), |found| format!("layout {found}")))]
+    Layout {
+        /// The layout it says to have; `None`: it says nothing.
+        found: Option<u8>,
+    },
+    /// It is damaged.
+    #[error("the saved state of the partition cannot be read: {0}")]
+    Damaged(#[from] postcard::Error),
+}
+
+/// What follows the mark and the number of the layout.
+fn unmarked(bytes: &[u8]) -> Result<&[u8], UnreadableState> {
+    match bytes.strip_prefix(&MARK).and_then(<[u8]>::split_first) {
+        Some((&LAYOUT, rest)) => Ok(rest),
+        other => Err(UnreadableState::Layout {
+            found: other.map(|(found, _)| *found),
+        }),
+    }
+}
+
+fn marked(value: &impl Serialize) -> Vec<u8> {
+    let mut bytes = MARK.to_vec();
+    bytes.push(LAYOUT);
+    // Plain data of known types: nothing in it can fail to be written.
+    postcard::to_extend(value, bytes).unwrap_or_default()
+}
 
 impl JudgeState {
     /// Restores what was saved.
@@ -103,13 +127,17 @@ impl JudgeState {
         let joined: Vec<u8> = rest.into_iter().flat_map(|(_, bytes)| bytes.iter().copied()).collect();
         if !joined.is_empty() {
             // Slots beyond the last snapshot's length may hold what an earlier, longer one left: the reader stops before them.
-            state.rest = postcard::take_from_bytes(&joined)?.0;
-            state.rest.windows.values_mut().for_each(|(_, windows)| windows.weigh());
+            state.rest = postcard::take_from_bytes(unmarked(&joined)?)?.0;
+            state
+                .rest
+                .windows
+                .values_mut()
+                .for_each(|(_, windows)| windows.restore());
             state.rest.window_bytes = state.rest.windows.values().map(|(_, windows)| windows.bytes()).sum();
             state.rest.weigh_alerts();
         }
         for delta in deltas {
-            let changes: Vec<Change> = postcard::from_bytes(delta.as_ref())?;
+            let changes: Vec<Change> = postcard::from_bytes(unmarked(delta.as_ref())?)?;
             for change in &changes {
                 state.apply(change);
             }
@@ -124,15 +152,14 @@ impl JudgeState {
         if changes.is_empty() {
             return Vec::new();
         }
-        // Plain data of known types: nothing in it can fail to be written.
-        postcard::to_allocvec(&changes).unwrap_or_default()
+        marked(&changes)
     }
 
     /// Everything, in slots; those of the duplicate filter only where they changed.
     #[must_use]
     pub fn snapshot(&mut self) -> Vec<(u16, Vec<u8>)> {
         let mut slots = self.recent.save(RECENT_SLOT);
-        let rest = postcard::to_allocvec(&self.rest).unwrap_or_default();
+        let rest = marked(&self.rest);
         slots.extend(
             (REST_SLOT..)
                 .zip(rest.chunks(SLOT_BYTES))
@@ -160,21 +187,16 @@ impl JudgeState {
                 self.recent.insert(*key);
                 rest.arrived(*arrived);
             }
-            Change::Contributed {
-                key,
-                counts,
-                at,
-                timespan,
-                threshold,
-                original,
-            } => {
-                let (touched, windows) = rest.windows.entry(*key).or_default();
-                *touched = rest.now;
-                let before = windows.bytes();
-                let contributed = windows.contribute(counts, *at, *timespan, *threshold, original);
-                rest.window_bytes = rest.window_bytes - before + windows.bytes();
-                rest.bound_windows(*key);
-                return contributed;
+            Change::Contributed { key, event } => {
+                let event = event.bounded();
+                return rest.in_window(*key, |windows| windows.contribute(&event));
+            }
+            Change::Closed { key } => {
+                let fired = rest.in_window(*key, GroupWindows::close);
+                return Contributed {
+                    fired,
+                    into_fired: false,
+                };
             }
             Change::Minute { key, minute } => {
                 let (touched, count) = rest.minutes.entry((*key, *minute)).or_default();
@@ -201,6 +223,18 @@ impl JudgeState {
         self.rest.alerts.get(&key).map_or(&[], |(_, groups)| groups)
     }
 
+    /// Groups with windows, in an order of their own.
+    pub(super) fn groups(&self) -> Vec<u128> {
+        let mut keys: Vec<u128> = self.rest.windows.keys().copied().collect();
+        keys.sort_unstable();
+        keys
+    }
+
+    /// Decides what is open of a group.
+    pub(super) fn close(&mut self, key: u128) -> Vec<Fired> {
+        self.change(Change::Closed { key }).fired
+    }
+
     /// How much is remembered: (duplicates aside) groups with windows, and keys with alerts.
     #[must_use]
     pub fn size(&self) -> BTreeMap<&'static str, usize> {
@@ -222,6 +256,17 @@ impl Rest {
         self.minutes.retain(|_, (touched, _)| is_recent(*touched));
         self.alerts.retain(|_, (touched, _)| is_recent(*touched));
         self.weigh_alerts();
+    }
+
+    /// Does something with the windows of a group.
+    fn in_window<T>(&mut self, key: u128, act: impl FnOnce(&mut GroupWindows) -> T) -> T {
+        let (touched, windows) = self.windows.entry(key).or_default();
+        *touched = self.now;
+        let before = windows.bytes();
+        let done = act(windows);
+        self.window_bytes = self.window_bytes - before + windows.bytes();
+        self.bound_windows(key);
+        done
     }
 
     fn bound_windows(&mut self, key: u128) {
@@ -271,123 +316,4 @@ impl Rest {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn windows_weigh_what_they_hold() {
-        let mut state = JudgeState::default();
-        let original = Original {
-            event_id: "e".into(),
-            timestamp: threatstream_domain::Timestamp::EPOCH,
-            format: "text".into(),
-            raw: "x".repeat(1000),
-            truncated: false,
-        };
-        for key in 0..60_000 {
-            let counts = Counts::Events;
-            let original = original.clone();
-            state.change(Change::Contributed {
-                key,
-                counts,
-                at: 0,
-                timespan: 60,
-                threshold: 5,
-                original,
-            });
-        }
-        assert!(state.rest.window_bytes <= MAX_WINDOW_BYTES && state.rest.window_bytes > MAX_WINDOW_BYTES / 2);
-        let weight: usize = state.rest.windows.values().map(|(_, windows)| windows.bytes()).sum();
-        assert_eq!(state.rest.window_bytes, weight);
-    }
-
-    const HOUR: i64 = 3600 * 1_000_000;
-
-    fn alert(id: usize, names: usize) -> AlertGroup {
-        let names: Vec<String> = (0..names).map(|at| format!("{at:->128}")).collect();
-        AlertGroup {
-            id: format!("ALT-{id}"),
-            threat_id: String::new(),
-            threat_ids: Vec::new(),
-            title: String::new(),
-            description: String::new(),
-            severity: threatstream_domain::Severity::High,
-            priority: threatstream_domain::Priority::P2,
-            source_ips: names.clone(),
-            affected_systems: names,
-            mitre_attack_ids: Vec::new(),
-            event_count: 1,
-            first_seen: threatstream_domain::Timestamp::EPOCH,
-            last_seen: threatstream_domain::Timestamp::EPOCH,
-            due_at: threatstream_domain::Timestamp::EPOCH,
-            created_at: threatstream_domain::Timestamp::EPOCH,
-            simulated: false,
-            previous_alert: None,
-        }
-    }
-
-    fn put(state: &mut JudgeState, key: u128, group: AlertGroup) {
-        state.change(Change::Alert { key, group });
-    }
-
-    #[test]
-    fn alerts_weigh_what_they_hold_and_the_oldest_go_first() {
-        let mut state = JudgeState::default();
-        for key in 0..800_u32 {
-            state.change(Change::Seen(key.into(), i64::from(key)));
-            put(&mut state, key.into(), alert(0, 100));
-            // Written again, as each event of an alert does.
-            put(&mut state, key.into(), alert(0, 100));
-        }
-        let rest = &state.rest;
-        assert!(rest.alert_bytes <= MAX_ALERT_BYTES && rest.alert_bytes > MAX_ALERT_BYTES / 2);
-        assert!(state.alerts(0).is_empty() && state.alerts(799).len() == 1);
-        let weight: usize = rest.alerts.values().map(|(_, groups)| weigh::groups(groups)).sum();
-        assert_eq!(rest.alert_bytes, weight);
-        let slots = state.snapshot();
-        let saved: usize = slots.iter().map(|(_, bytes)| bytes.len()).sum();
-        assert!(saved < MAX_ALERT_BYTES + (1 << 20), "{saved}");
-        let restored = JudgeState::load(&slots, &[] as &[Vec<u8>]).unwrap();
-        assert_eq!(restored.rest.alert_bytes, weight);
-    }
-
-    #[test]
-    fn one_key_with_many_alerts_keeps_its_weight() {
-        let mut state = JudgeState::default();
-        for id in 0..20 {
-            put(&mut state, 1, alert(id, id));
-        }
-        assert_eq!(state.alerts(1).len(), MAX_ALERTS_OF_KEY);
-        assert_eq!(state.alerts(1)[7].id, "ALT-19");
-        assert_eq!(state.rest.alert_bytes, weigh::groups(state.alerts(1)));
-    }
-
-    #[test]
-    fn what_nothing_touched_for_a_day_is_forgotten_though_there_is_room() {
-        let mut state = JudgeState::default();
-        state.change(Change::Seen(1, 100 * HOUR));
-        put(&mut state, 1, alert(1, 3));
-        state.change(Change::Minute { key: 1, minute: 7 });
-        state.change(Change::Seen(2, 120 * HOUR));
-        put(&mut state, 2, alert(2, 3));
-        assert_eq!((state.alerts(1).len(), state.in_minute(1, 7)), (1, 1));
-        state.change(Change::Seen(3, 126 * HOUR));
-        assert_eq!((state.alerts(1).len(), state.in_minute(1, 7)), (0, 0));
-        assert_eq!(state.alerts(2).len(), 1);
-        assert_eq!(state.rest.alert_bytes, weigh::groups(state.alerts(2)));
-        let restored = JudgeState::load(&[] as &[(u16, Vec<u8>)], &[state.take_delta()]).unwrap();
-        assert_eq!(restored.size(), state.size());
-    }
-
-    #[test]
-    fn after_a_snapshot_that_was_not_stored_the_next_has_everything() {
-        let mut state = JudgeState::default();
-        state.change(Change::Seen(1, 1));
-        let _ = state.take_delta();
-        let lost = state.snapshot();
-        state.not_saved();
-        let slots = state.snapshot();
-        assert_eq!(slots, lost);
-        assert!(JudgeState::load(&slots, &[] as &[Vec<u8>]).unwrap().has_seen(1));
-    }
-}
+mod tests;

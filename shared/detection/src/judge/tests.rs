@@ -5,6 +5,7 @@ use threatstream_domain::{AlertStatus, ThreatType};
 
 use super::*;
 use crate::found::{Counts, Observed, Verdict, Window};
+use crate::sigma::{Bound, Comparison, Condition};
 
 const NOW: i64 = 1_800_000_000;
 
@@ -43,16 +44,26 @@ fn single(event: u32, at: i64, entity: &str) -> Match {
     }
 }
 
-fn counted(event: u32, at: i64, entity: &str, threshold: u64) -> Match {
+fn counted(event: u32, at: i64, entity: &str, threshold: u32) -> Match {
     let mut found = single(event, at, entity);
     found.verdict.id = "correlation-1".into();
-    found.window = Some(Window {
-        counts: Counts::Events,
-        timespan_seconds: 60,
-        threshold,
-        group: vec![("source.ip".into(), entity.to_owned())],
-    });
+    found.window = Some(window(Counts::Event, &[(Comparison::Gte, threshold)], entity));
     found
+}
+
+fn window(counts: Counts, bounds: &[(Comparison, u32)], entity: &str) -> Window {
+    let bound = |(is, value): &(Comparison, u32)| Bound {
+        is: *is,
+        value: f64::from(*value),
+    };
+    Window {
+        counts,
+        condition: Condition::Bounds(bounds.iter().map(bound).collect()),
+        timespan_seconds: 60,
+        group: vec![("source.ip".into(), entity.to_owned())],
+        alone: true,
+        feeds: Vec::new(),
+    }
 }
 
 fn judge(state: &mut JudgeState, matches: &[Match]) -> Judged {

@@ -24,6 +24,7 @@
 //! assert!(!set.might_match(b"sshd[1]: Accepted password for root from 203.0.113.7"));
 //! ```
 
+mod collection;
 mod comparison;
 mod condition;
 mod correlation;
@@ -32,6 +33,8 @@ mod encoding;
 mod error;
 mod evaluate;
 mod explain;
+mod filter;
+mod link;
 mod lint;
 mod literals;
 mod load;
@@ -44,7 +47,7 @@ mod set;
 mod threat_type;
 mod unescape;
 
-pub use correlation::{Correlation, CorrelationKind};
+pub use correlation::{Bound, Comparison, Condition, Correlation, CorrelationKind};
 pub use error::RuleError;
 pub use evaluate::Evidence;
 pub use explain::{

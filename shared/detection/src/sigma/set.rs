@@ -38,6 +38,8 @@ pub struct RuleSet {
     pub(super) correlations: Vec<Correlation>,
     /// For each rule, the correlations that count it.
     pub(super) feeds: Vec<Vec<u32>>,
+    /// For each correlation, the correlations that count it.
+    pub(super) chains: Vec<Vec<u32>>,
     pub(super) set_aside: Vec<SetAside>,
     pub(super) raw: RawPrefilter,
     pub(super) routes: Routes,
@@ -142,6 +144,12 @@ impl RuleSet {
     pub fn correlations_of(&self, rule: &Rule) -> impl Iterator<Item = &Correlation> {
         let feeds = self.feeds.get(rule.index).map(Vec::as_slice).unwrap_or_default();
         feeds.iter().filter_map(|index| self.correlations.get(*index as usize))
+    }
+
+    /// The correlations that count a correlation's windows, in the order of their ids. `inner` is one of this set.
+    pub fn correlations_over(&self, inner: &Correlation) -> impl Iterator<Item = &Correlation> {
+        let chains = self.chains.get(inner.index).map(Vec::as_slice).unwrap_or_default();
+        chains.iter().filter_map(|index| self.correlations.get(*index as usize))
     }
 }
 
