@@ -49,6 +49,8 @@ pub struct Event<'a> {
     pub format: &'static str,
     /// What the rules' `logsource` is compared with.
     pub logsource: LogSource,
+    /// Categories that it is of besides that of its log source: a `registry_set` is a `registry_event` too.
+    pub also: &'static [&'static str],
     /// The line as it came.
     pub raw: &'a str,
     /// When it happened, if the line says so.

@@ -49,7 +49,7 @@ fn formats_have_the_names_that_options_take() {
     }
     let error = "xml".parse::<Format>().unwrap_err().to_string();
     assert!(
-        error.starts_with("unknown format; allowed: auto, cloudtrail"),
+        error.starts_with("unknown format; allowed: auto, windows, cloudtrail"),
         "{error}"
     );
 }

@@ -2,7 +2,7 @@
 
 use super::ingest::vendor_id;
 use super::json::{map_text, text};
-use super::{Context, Format, blank, calendar, document, fixed, logsource, push_source, words};
+use super::{Context, Format, blank, calendar, fixed, logsource, push_source, words};
 use crate::{Event, Fields, Value};
 
 const FIELDS: &[(&str, &str)] = &[
@@ -17,21 +17,12 @@ const FIELDS: &[(&str, &str)] = &[
     ("errorMessage", "error.message"),
 ];
 
-pub(super) fn sniff(raw: &str) -> bool {
-    let names = ["\"eventSource\"", "\"AwsCloudTrailInsight\"", "\"digestS3Bucket\""];
-    document::looks_like_object(raw)
-        && names
-            .iter()
-            .any(|name| memchr::memmem::find(raw.as_bytes(), name.as_bytes()).is_some())
-}
-
-pub(super) fn decode(raw: &str, _: Context) -> Option<Event<'_>> {
-    let fields = document::object(raw).ok()?;
+pub(super) fn decode<'a>(raw: &'a str, fields: Fields<'a>, _: Context) -> Result<Event<'a>, Fields<'a>> {
     let insight = text(&fields, "eventType").is_some_and(|kind| kind == "AwsCloudTrailInsight");
     let record = text(&fields, "eventSource").is_some() && text(&fields, "eventName").is_some();
     let digest = text(&fields, "digestS3Bucket").is_some() && text(&fields, "awsAccountId").is_some();
     if !record && !insight && !digest {
-        return None;
+        return Err(fields);
     }
     let mut event = blank(
         Format::CloudTrail,
@@ -43,7 +34,7 @@ pub(super) fn decode(raw: &str, _: Context) -> Option<Event<'_>> {
     event.vendor_id = vendor_id(raw);
     normalise(&fields, &mut event.ecs);
     event.original = fields;
-    Some(event)
+    Ok(event)
 }
 
 fn normalise<'a>(fields: &Fields<'a>, ecs: &mut Fields<'a>) {

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
+use super::reader;
 use crate::{Fields, Value};
 
 /// How many levels of lists and objects a document may nest.
@@ -33,7 +34,18 @@ pub(super) fn too_deep(raw: &str) -> bool {
 }
 
 /// The object that is the whole of this text.
+///
+/// # Errors
+/// What is wrong with it, and where.
 pub(super) fn object(raw: &str) -> Result<Fields<'_>, serde_json::Error> {
+    match reader::object(raw) {
+        Some(fields) => Ok(fields),
+        None => judged(raw),
+    }
+}
+
+/// As [`object`], by the reader that says what is wrong.
+fn judged(raw: &str) -> Result<Fields<'_>, serde_json::Error> {
     let mut json = serde_json::Deserializer::from_str(raw);
     let value = Level(MAX_DEPTH).deserialize(&mut json)?;
     json.end()?;
@@ -168,6 +180,88 @@ mod tests {
         };
         assert_eq!(numbers[1], Value::Int(-2));
         assert_eq!(numbers[3], Value::Float(18_446_744_073_709_551_615.0));
+    }
+
+    fn same(raw: &str) {
+        let (quick, judged) = (reader::object(raw), judged(raw));
+        match (quick, judged) {
+            (Some(quick), Ok(judged)) => assert_eq!(quick, judged, "{raw}"),
+            (Some(_), Err(error)) => panic!("taken, though {error}: {raw}"),
+            (None, _) => {}
+        }
+    }
+
+    #[test]
+    fn both_readers_agree_on_what_json_is() {
+        for value in [
+            "0",
+            "-0",
+            "-1",
+            "01",
+            "1.",
+            ".5",
+            "1.5",
+            "-2.25",
+            "1e3",
+            "1E-2",
+            "1e999",
+            "1e",
+            "+1",
+            "9223372036854775807",
+            "9223372036854775808",
+            "-9223372036854775808",
+            "-9223372036854775809",
+            "123456789012345678901234567890",
+            "true",
+            "tru",
+            "null",
+            "nulll",
+            "[]",
+            "[1,]",
+            "[1 , 2]",
+            "{}",
+            "{\"a\":1,}",
+            "\"\"",
+            "\"a\\\"b\"",
+            "\"\\x\"",
+            "\"\\u00e9\\ud83d\\ude00\"",
+            "\"\\ud83d\"",
+            "\"\\ude00\"",
+            "\"\\ud83dxx\"",
+            "\"\\ud83d\\u0041\"",
+            "\"\\u12\"",
+            "\"\u{1}\"",
+            "\"\u{7f}é日\"",
+            "\"tab\there\"",
+            "\"1234567\\n90\"",
+            "\"12345678\\t\\r\\b\\f\\/9\"",
+        ] {
+            for raw in [
+                format!("{{\"a\":{value}}}"),
+                format!(" {{ \"a\" : {value} ,\n\t\"b\":[{value}] }} "),
+                format!("{{\"a\":{value}}}x"),
+                value.to_owned(),
+            ] {
+                same(&raw);
+            }
+            let read = format!("{{\"a\":{value}}}");
+            assert_eq!(reader::object(&read).is_some(), judged(&read).is_ok(), "{read}");
+        }
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..proptest::prelude::ProptestConfig::with_cases(4_000) })]
+
+        #[test]
+        fn both_readers_agree_on_any_text(pieces in proptest::collection::vec(proptest::sample::select(vec![
+            "{", "}", "[", "]", ",", ":", "\"", "\"a\":", "\\", "\\u00", "\\ud83d", "\\ude00", "\\n", "e9", "1", "-", "0", ".", "e", "true",
+            "null", " ", "\n", "\u{1}", "é", "abcdefgh", "\"long enough for eight\"",
+        ]), 0..24)) {
+            let text = pieces.concat();
+            same(&text);
+            same(&format!("{{\"a\":{text}}}"));
+            same(&format!("{{\"a\":\"{text}\"}}"));
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use super::ingest::vendor_id;
 use super::json::{map_text, text};
-use super::{Context, Format, blank, calendar, document, fixed, logsource, push_source, words};
+use super::{Context, Format, blank, calendar, fixed, logsource, push_source, words};
 use crate::{Event, Fields, Value};
 
 const FIELDS: &[(&str, &str)] = &[
@@ -39,18 +39,16 @@ const ALIASES: &[(&str, &str)] = &[
     ("resource.type", "data.protoPayload.resource.type"),
 ];
 
-pub(super) fn sniff(raw: &str) -> bool {
-    document::looks_like_object(raw) && memchr::memmem::find(raw.as_bytes(), b"\"protoPayload\"").is_some()
-}
-
-pub(super) fn decode(raw: &str, _: Context) -> Option<Event<'_>> {
-    let mut fields = document::object(raw).ok()?;
+pub(super) fn decode<'a>(raw: &'a str, mut fields: Fields<'a>, context: Context) -> Result<Event<'a>, Fields<'a>> {
+    if fields.get("protoPayload").is_none() && !context.named {
+        return Err(fields);
+    }
     let is_audit = text(&fields, "protoPayload.@type")
         .is_some_and(|kind| kind.ends_with("google.cloud.audit.AuditLog"))
         || text(&fields, "logName").is_some_and(|log| log.contains("cloudaudit.googleapis.com"))
         || text(&fields, "protoPayload.methodName").is_some();
     if !is_audit {
-        return None;
+        return Err(fields);
     }
     let mut event = blank(Format::GcpAudit, raw, logsource(None, Some("gcp"), Some("gcp.audit")));
     event.time = text(&fields, "timestamp")
@@ -60,7 +58,7 @@ pub(super) fn decode(raw: &str, _: Context) -> Option<Event<'_>> {
     normalise(&fields, &mut event.ecs);
     alias(&mut fields);
     event.original = fields;
-    Some(event)
+    Ok(event)
 }
 
 fn alias(fields: &mut Fields<'_>) {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use threatstream_domain::Timestamp;
 
-use super::{Context, Format, blank, calendar, document};
+use super::{Context, Format, blank, calendar};
 use crate::{Event, Fields, LogSource, Value};
 
 /// What senders call the same thing, in the order of trust.
@@ -51,12 +51,8 @@ const NAMES: &[(&str, &[&str])] = &[
 ];
 const TIMES: &[&str] = &["@timestamp", "timestamp", "time", "ts", "eventTime", "date"];
 
-pub(super) fn sniff(raw: &str) -> bool {
-    document::looks_like_object(raw)
-}
-
-pub(super) fn decode(raw: &str, _: Context) -> Option<Event<'_>> {
-    let fields = document::object(raw).ok()?;
+#[expect(clippy::unnecessary_wraps, reason = "the registry's shape")]
+pub(super) fn decode<'a>(raw: &'a str, fields: Fields<'a>, _: Context) -> Result<Event<'a>, Fields<'a>> {
     let mut event = blank(Format::Json, raw, LogSource::default());
     event.time = TIMES.iter().find_map(|name| time(fields.path(name)?));
     for (name, candidates) in NAMES {
@@ -69,7 +65,7 @@ pub(super) fn decode(raw: &str, _: Context) -> Option<Event<'_>> {
         }
     }
     event.original = fields;
-    Some(event)
+    Ok(event)
 }
 
 /// Whether the value is what the field is for.

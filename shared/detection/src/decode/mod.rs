@@ -1,7 +1,8 @@
 //! From the text of one line to an [`Event`]: one decoder a file, tried in the order of the registry.
 //!
-//! A decoder has a name, a `sniff` that looks at a few bytes, and a `decode` that answers `None` when the line is not
-//! its format after all. Adding one is a file and a line in the registry below; no stage knows any of them.
+//! A decoder has a name and reads either the line, behind a `sniff` that looks at a few bytes, or the JSON object that the
+//! line is; it says when the line is not its format after all. Adding one is a file and a line in the registry below; no
+//! stage knows any of them.
 //!
 //! A field keeps the product's own name when its value stands in the line as it is; a value that is worked out (an
 //! outcome, a decoded path) has a name of ECS or below one of its roots. The prefilter of rules relies on it.
@@ -14,6 +15,7 @@ mod access;
 mod accounts;
 mod apache;
 mod calendar;
+mod channels;
 mod cloudtrail;
 mod document;
 mod gcp_audit;
@@ -23,11 +25,13 @@ mod native;
 mod nginx;
 mod pam;
 mod percent;
+mod reader;
 mod sshd;
 mod structured;
 mod sudo;
 mod syslog;
 mod text;
+mod windows;
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -51,14 +55,31 @@ struct Context {
 /// One entry of the registry.
 struct Decoder {
     format: Format,
-    /// A look at a few bytes: `false` when this decoder need not be tried.
-    sniff: fn(&str) -> bool,
-    /// `None` when the line is not this format after all.
-    decode: for<'a> fn(&'a str, Context) -> Option<Event<'a>>,
+    reader: Reader,
+}
+
+/// How a decoder comes to its event.
+enum Reader {
+    /// From the text of the line.
+    Line {
+        /// A look at a few bytes: `false` when this decoder need not be tried.
+        sniff: fn(&str) -> bool,
+        /// `None` when the line is not this format after all.
+        decode: for<'a> fn(&'a str, Context) -> Option<Event<'a>>,
+    },
+    /// From the fields of a JSON object, which is read once for all of these. They are given back when it is not this
+    /// format.
+    Document(for<'a> fn(&'a str, Fields<'a>, Context) -> Result<Event<'a>, Fields<'a>>),
 }
 
 macro_rules! registry {
-    ($($(#[$meta:meta])* $variant:ident = $name:literal in $module:ident),+ $(,)?) => {
+    (@reader Line $module:ident) => {
+        Reader::Line { sniff: $module::sniff, decode: $module::decode }
+    };
+    (@reader Document $module:ident) => {
+        Reader::Document($module::decode)
+    };
+    ($($(#[$meta:meta])* $variant:ident = $name:literal in $kind:ident $module:ident),+ $(,)?) => {
         /// How a line is to be read.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
         pub enum Format {
@@ -84,29 +105,31 @@ macro_rules! registry {
         }
 
         static REGISTRY: &[Decoder] = &[
-            $(Decoder { format: Format::$variant, sniff: $module::sniff, decode: $module::decode }),+
+            $(Decoder { format: Format::$variant, reader: registry!(@reader $kind $module) }),+
         ];
     };
 }
 
 // In the order of trying: vendors before the general form that would take their lines too.
 registry! {
+    /// Windows events in JSON, as Winlogbeat, NXLog and the readers of event log files write them.
+    Windows = "windows" in Document windows,
     /// AWS CloudTrail records.
-    CloudTrail = "cloudtrail" in cloudtrail,
+    CloudTrail = "cloudtrail" in Document cloudtrail,
     /// Google Cloud audit log entries.
-    GcpAudit = "gcp_audit" in gcp_audit,
+    GcpAudit = "gcp_audit" in Document gcp_audit,
     /// Our own JSON events.
-    Native = "native" in native,
+    Native = "native" in Document native,
     /// Any other JSON object.
-    Json = "json" in json,
+    Json = "json" in Document json,
     /// Nginx access and error logs.
-    Nginx = "nginx" in nginx,
+    Nginx = "nginx" in Line nginx,
     /// Apache access and error logs.
-    Apache = "apache" in apache,
+    Apache = "apache" in Line apache,
     /// Syslog, RFC 3164 and RFC 5424, with what sshd, sudo and their like say in it.
-    Syslog = "syslog" in syslog,
+    Syslog = "syslog" in Line syslog,
     /// A line that no decoder knows.
-    Text = "text" in text,
+    Text = "text" in Line text,
 }
 
 impl std::fmt::Display for Format {
@@ -137,19 +160,41 @@ pub fn decode<'a>(raw: &'a str, format: Format, received_at: Timestamp) -> Event
     let line = raw.trim_end_matches(['\n', '\r']);
     let named = format != Format::Auto;
     let context = Context { received_at, named };
-    let mut event = REGISTRY
-        .iter()
-        .filter(|decoder| {
-            if named {
-                decoder.format == format
-            } else {
-                (decoder.sniff)(line)
-            }
-        })
-        .find_map(|decoder| (decoder.decode)(line, context))
-        .unwrap_or_else(|| text::plain(line));
+    let mut event = read(line, named.then_some(format), context).unwrap_or_else(|| text::plain(line));
     event.raw = raw;
     event
+}
+
+/// What the first decoder that knows the line makes of it, or the one that is named.
+fn read(line: &str, named: Option<Format>, context: Context) -> Option<Event<'_>> {
+    let mut object = None;
+    let mut is_object = document::looks_like_object(line);
+    for decoder in REGISTRY {
+        if named.is_some_and(|format| format != decoder.format) {
+            continue;
+        }
+        match decoder.reader {
+            Reader::Line { sniff, decode } => {
+                if (named.is_some() || sniff(line))
+                    && let Some(event) = decode(line, context)
+                {
+                    return Some(event);
+                }
+            }
+            Reader::Document(decode) if is_object => {
+                let Some(fields) = object.take().or_else(|| document::object(line).ok()) else {
+                    is_object = false;
+                    continue;
+                };
+                match decode(line, fields, context) {
+                    Ok(event) => return Some(event),
+                    Err(fields) => object = Some(fields),
+                }
+            }
+            Reader::Document(_) => {}
+        }
+    }
+    None
 }
 
 /// An event of this format with nothing in it yet.
@@ -158,6 +203,7 @@ fn blank<'a>(format: Format, raw: &'a str, logsource: LogSource) -> Event<'a> {
     Event {
         format: format.as_str(),
         logsource,
+        also: &[],
         raw,
         time: None,
         vendor_id: None,

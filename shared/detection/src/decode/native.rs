@@ -4,7 +4,7 @@
 //! evidence.
 
 use super::ingest::is_native;
-use super::{Context, Format, blank, document, json, logsource, push_source};
+use super::{Context, Format, blank, json, logsource, push_source};
 use crate::{Event, Fields, Value};
 
 const FIELDS: &[(&str, &str)] = &[
@@ -22,14 +22,9 @@ const FIELDS: &[(&str, &str)] = &[
     ("payload.message", "message"),
 ];
 
-pub(super) fn sniff(raw: &str) -> bool {
-    document::looks_like_object(raw)
-}
-
-pub(super) fn decode(raw: &str, context: Context) -> Option<Event<'_>> {
-    let fields = document::object(raw).ok()?;
+pub(super) fn decode<'a>(raw: &'a str, fields: Fields<'a>, context: Context) -> Result<Event<'a>, Fields<'a>> {
     if !is_native(&fields) && !context.named {
-        return None;
+        return Err(fields);
     }
     let mut event = blank(
         Format::Native,
@@ -40,7 +35,7 @@ pub(super) fn decode(raw: &str, context: Context) -> Option<Event<'_>> {
     event.vendor_id = json::text(&fields, "event_id").cloned();
     normalise(&fields, &mut event.ecs);
     event.original = fields;
-    Some(event)
+    Ok(event)
 }
 
 fn normalise<'a>(fields: &Fields<'a>, ecs: &mut Fields<'a>) {

@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use memchr::memmem::Finder;
 use regex::Regex;
 
+use super::lookup::Seen;
 use super::modifiers::Order;
 use super::pattern::{Place, TextTest};
 use crate::Value;
@@ -64,21 +65,6 @@ impl Number {
             Order::Greater => ordering.is_gt(),
             Order::GreaterOrEqual => ordering.is_ge(),
         })
-    }
-}
-
-/// A value of an event with the forms in which it is compared.
-#[derive(Debug)]
-pub(super) struct Leaf<'e> {
-    pub(super) value: Option<&'e Value<'e>>,
-    pub(super) text: Option<std::borrow::Cow<'e, str>>,
-    /// Lower case; `None` when `text` already is.
-    pub(super) lower: Option<String>,
-}
-
-impl Leaf<'_> {
-    pub(super) fn lower(&self) -> Option<&str> {
-        self.lower.as_deref().or(self.text.as_deref())
     }
 }
 
@@ -158,11 +144,27 @@ impl Comparison {
         Ok(own)
     }
 
+    /// How long it takes, roughly, beside other comparisons: in steps over a short value.
+    pub(super) fn cost(&self) -> usize {
+        let contains = match &self.contains {
+            None => 0,
+            Some(Contains::Few(finders)) => 10 * finders.len(),
+            Some(Contains::Many(_)) => 50,
+        };
+        1 + self.equals.len().min(4)
+            + self.numbers.len()
+            + self.orders.len()
+            + 2 * (self.starts.len() + self.ends.len())
+            + 10 * (self.networks.len() + self.fields.len())
+            + contains
+            + 100 * self.expressions.len()
+    }
+
     /// Whether one value of an event satisfies it; `fields` are compared elsewhere.
-    pub(super) fn satisfied_by(&self, leaf: &Leaf<'_>) -> bool {
-        let number = |wanted: bool| if wanted { leaf.value.and_then(Number::of) } else { None };
+    pub(super) fn satisfied_by(&self, seen: Seen<'_>) -> bool {
+        let number = |wanted: bool| if wanted { seen.value.and_then(Number::of) } else { None };
         // Numbers are equal as numbers only when the event has a number; text that spells one is compared as text.
-        let is_number = matches!(leaf.value, Some(Value::Int(_) | Value::Float(_)));
+        let is_number = matches!(seen.value, Some(Value::Int(_) | Value::Float(_)));
         if is_number
             && let Some(own) = number(!self.numbers.is_empty())
             && self
@@ -177,8 +179,8 @@ impl Comparison {
         {
             return true;
         }
-        let Some(raw) = leaf.text.as_deref() else { return false };
-        let text = if self.cased { raw } else { leaf.lower().unwrap_or(raw) };
+        let raw = seen.raw;
+        let text = if self.cased { raw } else { seen.lower };
         self.always
             || (!self.equals.is_empty() && self.equals.binary_search_by(|own| (**own).cmp(text)).is_ok())
             || self.ends.iter().any(|end| text.ends_with(&**end))

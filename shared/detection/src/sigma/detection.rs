@@ -8,6 +8,7 @@ use super::encoding;
 use super::error::RuleError;
 use super::explain::Written;
 use super::modifiers::{Mode, Modifiers, Transform};
+use super::names::Names;
 use super::pattern::{self, Part, Place, TextTest};
 use crate::yaml::Node;
 
@@ -35,6 +36,10 @@ pub(super) struct Interner {
     /// Each test as a rule writes it, for people.
     pub(super) written: Vec<Written>,
     test_numbers: HashMap<String, u32>,
+    /// The fields by name; complete once [`seal`](Self::seal) has been called.
+    pub(super) names: Names,
+    /// For each field, whether its name has dots: whether it may be found below others.
+    pub(super) dotted: Vec<bool>,
 }
 
 impl Default for Interner {
@@ -46,6 +51,8 @@ impl Default for Interner {
             tests: Vec::new(),
             written: Vec::new(),
             test_numbers: HashMap::new(),
+            names: Names::default(),
+            dotted: Vec::new(),
         }
     }
 }
@@ -55,6 +62,8 @@ impl Default for Interner {
 pub(super) struct Detection {
     pub(super) searches: Vec<(String, Expr<u32>)>,
     pub(super) condition: Expr<usize>,
+    /// The condition over tests, those that are cheap first; made when the rule is complete.
+    pub(super) plan: Expr<u32>,
 }
 
 impl Detection {
@@ -99,7 +108,23 @@ impl Detection {
             Some(Node::List(list)) => Expr::Or(list.iter().map(one).collect::<Result<_, _>>()?),
             Some(node) => one(node)?,
         };
-        Ok(Self { searches, condition })
+        Ok(Self {
+            searches,
+            condition,
+            plan: Expr::And(Vec::new()),
+        })
+    }
+
+    /// Arranges the condition for speed.
+    pub(super) fn arrange(&mut self, tests: &[Test]) {
+        self.plan = plan(&self.condition, &|search| {
+            plan(&self.searches[*search].1, &|test| {
+                let own = &tests[*test as usize];
+                let length = if own.field == LINE { 20 } else { 1 };
+                (length * own.comparison.cost(), Expr::Leaf(*test))
+            })
+        })
+        .1;
     }
 
     /// Adds a filter: the rule matches only where the filter's condition holds too.
@@ -117,6 +142,46 @@ impl Detection {
     }
 }
 
+/// An expression with its leaves replaced, its joints flattened, and what is cheap in front; and what it costs.
+fn plan<T>(expr: &Expr<T>, leaf: &dyn Fn(&T) -> (usize, Expr<u32>)) -> (usize, Expr<u32>) {
+    let all = |parts: &[Expr<T>], flat: fn(Expr<u32>) -> Result<Vec<Expr<u32>>, Expr<u32>>| {
+        let mut planned: Vec<_> = parts.iter().map(|part| plan(part, leaf)).collect();
+        planned.sort_by_key(|(cost, _)| *cost);
+        let cost = planned.iter().map(|(cost, _)| cost).sum();
+        let parts = planned
+            .into_iter()
+            .flat_map(|(_, part)| flat(part).unwrap_or_else(|other| vec![other]));
+        (cost, parts.collect())
+    };
+    match expr {
+        Expr::And(parts) => {
+            let (cost, parts) = all(parts, |part| {
+                if let Expr::And(parts) = part {
+                    Ok(parts)
+                } else {
+                    Err(part)
+                }
+            });
+            (cost, Expr::And(parts))
+        }
+        Expr::Or(parts) => {
+            let (cost, parts) = all(parts, |part| {
+                if let Expr::Or(parts) = part {
+                    Ok(parts)
+                } else {
+                    Err(part)
+                }
+            });
+            (cost, Expr::Or(parts))
+        }
+        Expr::Not(part) => {
+            let (cost, part) = plan(part, leaf);
+            (cost, Expr::Not(Box::new(part)))
+        }
+        Expr::Leaf(own) => leaf(own),
+    }
+}
+
 fn shift(expr: &Expr<usize>, by: usize) -> Expr<usize> {
     let all = |parts: &[Expr<usize>]| parts.iter().map(|part| shift(part, by)).collect();
     match expr {
@@ -128,6 +193,13 @@ fn shift(expr: &Expr<usize>, by: usize) -> Expr<usize> {
 }
 
 impl Interner {
+    /// Makes the tables that evaluation asks, when all rules have been read.
+    pub(super) fn seal(&mut self) {
+        self.names = Names::new(self.fields.iter().map(String::as_str));
+        self.dotted = self.fields.iter().map(|name| name.contains('.')).collect();
+        self.test_numbers = HashMap::new();
+    }
+
     pub(super) fn field(&mut self, name: &str) -> u32 {
         if let Some(number) = self.field_numbers.get(name) {
             return *number;

@@ -181,7 +181,7 @@ impl RuleSet {
     /// Why a rule of this set matches an event or does not. Agrees with [`matches`](Self::matches).
     #[must_use]
     pub fn explain(&self, rule: &Rule, event: &Event<'_>) -> Explanation {
-        let mut evaluation = Evaluation::new(&self.interner, event);
+        let mut evaluation = Evaluation::new(&self.interner, self.rules.len(), event);
         self.explained(rule, event, &mut evaluation)
     }
 
@@ -215,7 +215,7 @@ impl RuleSet {
 
     fn field_test(&self, number: u32, evaluation: &mut Evaluation<'_, '_>) -> FieldTest {
         let index = number as usize;
-        let holds = evaluation.test(index);
+        let holds = evaluation.test(number);
         let (test, written) = (&self.interner.tests[index], &self.interner.written[index]);
         let (present, values) = evaluation.shown(test.field);
         // The line stands for the fields that were read from it.

@@ -131,7 +131,7 @@ impl Loader {
         self.set_aside
             .sort_by(|a, b| (&a.file, &a.reason).cmp(&(&b.file, &b.reason)));
         self.digests.sort_unstable();
-        let (mut rules, detections): (Vec<Rule>, Vec<Detection>) = self.rules.into_iter().unzip();
+        let (mut rules, mut detections): (Vec<Rule>, Vec<Detection>) = self.rules.into_iter().unzip();
         for (index, rule) in rules.iter_mut().enumerate() {
             rule.index = index;
         }
@@ -147,7 +147,9 @@ impl Loader {
         let over = |id: &str| over.get(id).cloned().unwrap_or_default();
         let feeds = rules.iter().map(|rule| over(&rule.id)).collect();
         let chains = self.correlations.iter().map(|inner| over(&inner.id)).collect();
+        self.interner.seal();
         let (tests, fields) = (&self.interner.tests, &self.interner.fields);
+        detections.iter_mut().for_each(|detection| detection.arrange(tests));
         let raw = RawPrefilter::new(&detections, tests, fields);
         let mut hash = hex(&Sha256::digest(self.digests.concat()));
         hash.truncate(16);

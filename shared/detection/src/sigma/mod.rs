@@ -32,13 +32,16 @@ mod detection;
 mod encoding;
 mod error;
 mod evaluate;
+mod evidence;
 mod explain;
 mod filter;
 mod link;
 mod lint;
 mod literals;
 mod load;
+mod lookup;
 mod modifiers;
+mod names;
 mod pattern;
 mod prefilter;
 mod route;
@@ -49,7 +52,7 @@ mod unescape;
 
 pub use correlation::{Bound, Comparison, Condition, Correlation, CorrelationKind};
 pub use error::RuleError;
-pub use evaluate::Evidence;
+pub use evidence::Evidence;
 pub use explain::{
     Cause, Explanation, Failure, FieldTest, Holds, Nearby, Operator, Selected, Selection, SourcePart, Tree,
 };

@@ -56,6 +56,17 @@ pub(super) fn lower(text: &str) -> std::borrow::Cow<'_, str> {
     }
 }
 
+/// Appends the [`lower`] case of a text.
+pub(super) fn lower_onto(lowered: &mut String, text: &str) {
+    if text.is_ascii() {
+        let from = lowered.len();
+        lowered.push_str(text);
+        lowered[from..].make_ascii_lowercase();
+    } else {
+        lowered.extend(text.chars().flat_map(char::to_lowercase));
+    }
+}
+
 /// Reads a Sigma string. A backslash takes the meaning from `*`, `?` and another backslash, and is itself elsewhere.
 pub(super) fn read(text: &str) -> Vec<Part> {
     let mut parts = Vec::new();

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use super::correlation::Correlation;
 use super::detection::{Detection, Interner};
-use super::evaluate::{Evaluation, Evidence};
+use super::evaluate::Evaluation;
+use super::evidence::Evidence;
 use super::load;
 use super::prefilter::RawPrefilter;
 use super::route::Routes;
@@ -97,32 +98,30 @@ impl RuleSet {
     /// Every rule that matches, in the order of ids.
     #[must_use]
     pub fn matches<'r>(&'r self, event: &Event<'_>) -> Vec<RuleMatch<'r>> {
-        let mut evaluation = Evaluation::new(&self.interner, event);
-        let candidates = self.routes.candidates(&mut evaluation);
-        self.evaluate(&mut evaluation, &candidates)
+        self.evaluate(event, |evaluation| self.routes.choose(&mut evaluation.lookup))
     }
 
     /// As [`matches`](Self::matches), trying every rule of the event's log source: what the prefilter is tested against.
     #[must_use]
     pub fn matches_unfiltered<'r>(&'r self, event: &Event<'_>) -> Vec<RuleMatch<'r>> {
-        self.evaluate(
-            &mut Evaluation::new(&self.interner, event),
-            &self.routes.all(&event.logsource),
-        )
+        self.evaluate(event, |evaluation| self.routes.choose_all(&mut evaluation.lookup))
     }
 
-    fn evaluate<'r>(&'r self, evaluation: &mut Evaluation<'_, '_>, candidates: &[u32]) -> Vec<RuleMatch<'r>> {
+    fn evaluate<'r>(&'r self, event: &Event<'_>, choose: impl FnOnce(&mut Evaluation<'_, '_>)) -> Vec<RuleMatch<'r>> {
+        let mut evaluation = Evaluation::new(&self.interner, self.rules.len(), event);
+        choose(&mut evaluation);
         let mut found = Vec::new();
-        for index in candidates {
+        let chosen = std::mem::take(&mut evaluation.lookup.candidates.chosen);
+        for index in &chosen {
             let detection = &self.detections[*index as usize];
             if evaluation.matches(detection) {
-                let evidence = evaluation.evidence(detection);
                 found.push(RuleMatch {
                     rule: &self.rules[*index as usize],
-                    evidence,
+                    evidence: evaluation.evidence(detection),
                 });
             }
         }
+        evaluation.lookup.candidates.chosen = chosen;
         found
     }
 

@@ -69,6 +69,7 @@ pub(crate) fn event<'a>(raw: &'a str, json: &'a Json, logsource: LogSource) -> E
     Event {
         format: "json",
         logsource,
+        also: &[],
         raw,
         time: None,
         vendor_id: None,

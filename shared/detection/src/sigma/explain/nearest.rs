@@ -31,13 +31,13 @@ impl RuleSet {
     /// condition holds and that are for another log source.
     #[must_use]
     pub fn nearest<'r>(&'r self, event: &Event<'_>, limit: usize) -> Vec<Nearby<'r>> {
-        let mut evaluation = Evaluation::new(&self.interner, event);
+        let mut evaluation = Evaluation::new(&self.interner, self.rules.len(), event);
         let mut near: Vec<(Distance, &Rule)> = Vec::new();
         for (rule, detection) in self.rules.iter().zip(&self.detections) {
             let mut touched = false;
             let distance = distance(&detection.condition, true, &mut |search: &usize, wanted| {
                 let mut tests = |number: &u32, wanted| {
-                    let holds = evaluation.test(*number as usize);
+                    let holds = evaluation.test(*number);
                     // A test that holds because a field is absent says nothing about this event.
                     touched |= holds && evaluation.shown(self.interner.tests[*number as usize].field).0;
                     Distance {
