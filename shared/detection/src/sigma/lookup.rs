@@ -123,6 +123,8 @@ pub(super) struct Lookup<'s, 'e> {
     pub(super) event: &'e Event<'e>,
     /// Some field of the event holds others.
     nested: bool,
+    /// Where the text is that [`search_line`](Self::search_line) shows.
+    line: Option<(usize, usize)>,
     number: u32,
     slots: Vec<Slot>,
     found: Vec<Found>,
@@ -156,6 +158,7 @@ impl<'s, 'e> Lookup<'s, 'e> {
             interner,
             event,
             nested: false,
+            line: None,
             number,
             slots: memory.slots,
             found: memory.found,
@@ -274,6 +277,22 @@ impl<'s, 'e> Lookup<'s, 'e> {
         }
     }
 
+    /// As [`search`](Self::search), for the whole line and all values that do not stand in it as they are.
+    pub(super) fn search_line(&mut self, mut show: impl FnMut(&str, &mut Candidates)) {
+        if self.line.is_none() {
+            let from = self.texts.len();
+            lower_onto(&mut self.texts, self.event.raw);
+            let line = self.event.raw.as_bytes().as_ptr_range();
+            for (_, value) in &self.event.original.0 {
+                beside(value, &line, &mut self.texts, 0);
+            }
+            self.line = Some((from, self.texts.len()));
+        }
+        if let Some((from, to)) = self.line {
+            show(&self.texts[from..to], &mut self.candidates);
+        }
+    }
+
     fn text(&mut self, value: Option<&'e Value<'e>>, raw: &'e str) {
         let from = self.texts.len();
         lower_onto(&mut self.texts, raw);
@@ -384,6 +403,24 @@ impl Slot {
 fn emptied<'a, 'b>(mut leaves: Vec<Leaf<'a>>) -> Vec<Leaf<'b>> {
     leaves.clear();
     leaves.into_iter().filter_map(|_| None).collect()
+}
+
+/// Appends, in lower case and apart from each other, the values whose text is not a part of the line.
+fn beside(value: &Value<'_>, line: &std::ops::Range<*const u8>, texts: &mut String, depth: usize) {
+    match value {
+        _ if depth > MAX_DEPTH => {}
+        Value::Str(text) if line.contains(&text.as_ptr()) => {}
+        Value::Str(text) => {
+            texts.push('\n');
+            lower_onto(texts, text);
+        }
+        Value::Int(number) => drop(write!(texts, "\n{number}")),
+        Value::Float(number) => drop(write!(texts, "\n{number}")),
+        Value::Bool(own) => texts.push_str(if *own { "\ntrue" } else { "\nfalse" }),
+        Value::List(items) => items.iter().for_each(|item| beside(item, line, texts, depth + 1)),
+        Value::Map(fields) => fields.0.iter().for_each(|(_, value)| beside(value, line, texts, depth + 1)),
+        Value::Null => {}
+    }
 }
 
 fn len<T>(fields: &[T]) -> u32 {

@@ -58,12 +58,17 @@ pub(super) fn lower(text: &str) -> std::borrow::Cow<'_, str> {
 
 /// Appends the [`lower`] case of a text.
 pub(super) fn lower_onto(lowered: &mut String, text: &str) {
-    if text.is_ascii() {
+    let mut rest = text;
+    while !rest.is_empty() {
+        let ascii = rest.bytes().position(|byte| !byte.is_ascii()).unwrap_or(rest.len());
         let from = lowered.len();
-        lowered.push_str(text);
+        lowered.push_str(&rest[..ascii]);
         lowered[from..].make_ascii_lowercase();
-    } else {
-        lowered.extend(text.chars().flat_map(char::to_lowercase));
+        let mut chars = rest[ascii..].chars();
+        if let Some(c) = chars.next() {
+            lowered.extend(c.to_lowercase());
+        }
+        rest = chars.as_str();
     }
 }
 
@@ -269,6 +274,15 @@ mod tests {
             ("", vec![]),
         ] {
             assert_eq!(read(source), expected, "{source}");
+        }
+    }
+
+    #[test]
+    fn lower_case_is_the_same_however_it_is_made() {
+        for text in ["", "abc", "ABC\u{130}DEF", "\u{212a}x", "ÉÉ", "longer than eight BYTES é and MORE", "ΟΔΟΣ", "日本"] {
+            let mut lowered = String::from("A");
+            lower_onto(&mut lowered, text);
+            assert_eq!(lowered, format!("A{}", lower(text)), "{text}");
         }
     }
 

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use aho_corasick::automaton::Automaton;
-use aho_corasick::{Anchored, dfa, nfa};
+use aho_corasick::{Anchored, dfa, nfa, packed};
 
-use super::detection::{Detection, Interner};
+use super::detection::{Detection, Interner, LINE};
 use super::lookup::{Candidates, Lookup};
 use super::names::Names;
 use super::prefilter::{In, needs};
@@ -16,6 +16,8 @@ use crate::{Event, LogSource};
 const LONG_S: &str = "\u{17f}";
 /// Automata over more text than this take the smaller form.
 const MOST_IN_DFA: usize = 256 * 1024;
+/// Up to this many texts, no shorter than this, are first looked for many bytes at a time, in values at least this long.
+const FEW: (usize, usize, usize) = (64, 3, 64);
 /// A part that a rule does not name.
 const ANY: u64 = 0;
 /// A part that no event has, because it is empty.
@@ -45,6 +47,8 @@ struct Bucket {
 /// Texts in a field, and the rules that cannot match without them.
 struct FieldSearch {
     field: u32,
+    /// Says quickly that there is nothing in a long value.
+    glance: Option<packed::Searcher>,
     finder: Finder,
     /// For each text its rules; the text after the last stands for all of them.
     waiting: Vec<Vec<u32>>,
@@ -152,7 +156,11 @@ impl Routes {
         for bucket in self.of(lookup.event) {
             bucket.always.iter().for_each(|rule| lookup.candidates.add(*rule));
             for search in &bucket.searches {
-                lookup.search(search.field, |text, candidates| search.add(text, candidates));
+                if search.field == LINE {
+                    lookup.search_line(|text, candidates| search.add(text, candidates));
+                } else {
+                    lookup.search(search.field, |text, candidates| search.add(text, candidates));
+                }
             }
         }
         lookup.candidates.sort();
@@ -174,9 +182,13 @@ impl FieldSearch {
         } else {
             nfa::contiguous::NFA::new(patterns()).map(Finder::Compact)
         };
+        let (most, shortest, _) = FEW;
+        let few = texts.len() <= most && texts.keys().all(|text| text.len() >= shortest);
+        let glance = few.then(|| packed::Searcher::new(texts.keys().map(String::as_str)));
         match built {
             Ok(finder) => Ok(Self {
                 field,
+                glance: glance.flatten(),
                 finder,
                 waiting: texts.into_values().collect(),
             }),
@@ -186,6 +198,13 @@ impl FieldSearch {
 
     /// Adds the rules that wait for what this lower-case text holds.
     fn add(&self, text: &str, candidates: &mut Candidates) {
+        if let Some(glance) = &self.glance
+            && text.len() >= FEW.2
+            && glance.find(text).is_none()
+            && memchr::memchr(LONG_S.as_bytes()[0], text.as_bytes()).is_none()
+        {
+            return;
+        }
         match &self.finder {
             Finder::Table(finder) => self.find(finder, text, candidates),
             Finder::Compact(finder) => self.find(finder, text, candidates),
