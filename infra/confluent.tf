@@ -40,6 +40,31 @@ locals {
     responder-writes-metrics     = { function = "responder", role = "DeveloperWrite", pattern = "topic=${local.topic_names.metrics}" }
   }
 
+  # The connector reads the topic, and writes down what became of each record, in topics that it makes.
+  connector_grants = var.analyzer_trigger != "push" ? {} : {
+    connector-reads-raw    = { function = "connector", role = "DeveloperRead", pattern = "topic=${local.topic_names.raw}" }
+    connector-reads-groups = { function = "connector", role = "DeveloperRead", pattern = "group=connect-*" }
+    connector-writes-dead  = { function = "connector", role = "DeveloperWrite", pattern = "topic=dlq-*" }
+    connector-makes-dead   = { function = "connector", role = "DeveloperManage", pattern = "topic=dlq-*" }
+    connector-writes-ok    = { function = "connector", role = "DeveloperWrite", pattern = "topic=success-*" }
+    connector-makes-ok     = { function = "connector", role = "DeveloperManage", pattern = "topic=success-*" }
+    connector-writes-error = { function = "connector", role = "DeveloperWrite", pattern = "topic=error-*" }
+    connector-makes-error  = { function = "connector", role = "DeveloperManage", pattern = "topic=error-*" }
+  }
+
+  # A Basic cluster knows roles on the whole cluster alone; there the same grants are access lists. To read and to write includes to
+  # describe.
+  acl_operations = { DeveloperRead = "READ", DeveloperWrite = "WRITE", DeveloperManage = "CREATE" }
+  kafka_acls = {
+    for name, grant in merge(local.kafka_grants, local.connector_grants) : name => {
+      function      = grant.function
+      operation     = local.acl_operations[grant.role]
+      resource_type = upper(split("=", grant.pattern)[0])
+      resource_name = trimsuffix(split("=", grant.pattern)[1], "*")
+      pattern_type  = endswith(grant.pattern, "*") ? "PREFIXED" : "LITERAL"
+    }
+  }
+
   kafka = var.confluent.create ? {
     environment_id    = confluent_environment.main[0].id
     cluster_id        = confluent_kafka_cluster.main[0].id
@@ -70,7 +95,15 @@ resource "confluent_kafka_cluster" "main" {
   region              = var.region
   deletion_protection = var.deletion_protection
 
-  basic {}
+  dynamic "basic" {
+    for_each = var.confluent.type == "BASIC" ? [{}] : []
+    content {}
+  }
+
+  dynamic "standard" {
+    for_each = var.confluent.type == "STANDARD" ? [{}] : []
+    content {}
+  }
 
   environment {
     id = confluent_environment.main[0].id
@@ -87,7 +120,8 @@ data "confluent_kafka_cluster" "main" {
   }
 }
 
-# The key that makes topics is given to Terraform in KAFKA_API_KEY and KAFKA_API_SECRET, and is not kept in the state.
+# The key that makes topics and access lists is given to Terraform in KAFKA_REST_ENDPOINT, KAFKA_API_KEY and KAFKA_API_SECRET (all three, or
+# the provider refuses), and is not kept in the state.
 resource "confluent_kafka_topic" "main" {
   for_each = local.topics
 
@@ -120,7 +154,7 @@ resource "confluent_service_account" "main" {
 }
 
 resource "confluent_role_binding" "main" {
-  for_each = local.kafka_grants
+  for_each = var.confluent.type == "STANDARD" ? local.kafka_grants : {}
 
   principal   = "User:${confluent_service_account.main[each.value.function].id}"
   role_name   = each.value.role
@@ -135,20 +169,28 @@ resource "confluent_service_account" "connector" {
 }
 
 resource "confluent_role_binding" "connector" {
-  for_each = var.analyzer_trigger == "push" ? {
-    reads-raw    = { role = "DeveloperRead", pattern = "topic=${local.topic_names.raw}" }
-    reads-groups = { role = "DeveloperRead", pattern = "group=connect-*" }
-    writes-dead  = { role = "DeveloperWrite", pattern = "topic=dlq-*" }
-    makes-dead   = { role = "DeveloperManage", pattern = "topic=dlq-*" }
-    writes-ok    = { role = "DeveloperWrite", pattern = "topic=success-*" }
-    makes-ok     = { role = "DeveloperManage", pattern = "topic=success-*" }
-    writes-error = { role = "DeveloperWrite", pattern = "topic=error-*" }
-    makes-error  = { role = "DeveloperManage", pattern = "topic=error-*" }
-  } : {}
+  for_each = var.confluent.type == "STANDARD" ? local.connector_grants : {}
 
   principal   = "User:${confluent_service_account.connector[0].id}"
   role_name   = each.value.role
   crn_pattern = "${local.kafka.rbac_crn}/kafka=${local.kafka.cluster_id}/${each.value.pattern}"
+}
+
+resource "confluent_kafka_acl" "main" {
+  for_each = var.confluent.type == "BASIC" ? local.kafka_acls : {}
+
+  kafka_cluster {
+    id = local.kafka.cluster_id
+  }
+
+  rest_endpoint = local.kafka.rest_endpoint
+  resource_type = each.value.resource_type
+  resource_name = each.value.resource_name
+  pattern_type  = each.value.pattern_type
+  principal     = "User:${each.value.function == "connector" ? confluent_service_account.connector[0].id : confluent_service_account.main[each.value.function].id}"
+  host          = "*"
+  operation     = each.value.operation
+  permission    = "ALLOW"
 }
 
 # The connector calls a Cloud Run function of the second generation by project, region and name, which the analyzer is to it.
@@ -181,5 +223,5 @@ resource "confluent_connector" "push" {
     "tasks.max"                = "1"
   }
 
-  depends_on = [confluent_kafka_topic.main, confluent_role_binding.connector]
+  depends_on = [confluent_kafka_topic.main, confluent_role_binding.connector, confluent_kafka_acl.main]
 }

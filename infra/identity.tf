@@ -83,7 +83,13 @@ resource "google_service_account_iam_member" "build" {
   member             = google_service_account.build.member
 }
 
-# The smoke test of a deployment calls the new revision.
+# The smoke test of a deployment calls the new revision, with a token that Cloud Build makes out for its own account.
+resource "google_service_account_iam_member" "build_token" {
+  service_account_id = google_service_account.build.name
+  role               = "roles/iam.serviceAccountOpenIdTokenCreator"
+  member             = google_service_account.build.member
+}
+
 resource "google_cloud_run_v2_service_iam_member" "build" {
   for_each = toset(["api", "analyzer", "simulator", "responder", "relay"])
 

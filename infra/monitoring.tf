@@ -3,7 +3,10 @@
 locals {
   revisions = "resource.type=(\"cloud_run_revision\" OR \"cloud_run_worker_pool\") AND labels.application=\"threatstream\""
 
-  # Counted lines: what they say is fixed in the code.
+  # Where lines come from: the worker pool is a resource of another type.
+  writers = concat(["cloud_run_revision"], var.analyzer_trigger == "worker" ? ["cloud_run_worker_pool"] : [])
+
+  # Counted lines. A test of the workspace holds each text, and each field that is measured below, against what the code writes.
   counted_lines = {
     dead_letters = {
       text        = "went to the dead letters"
@@ -12,6 +15,10 @@ locals {
     task_dead = {
       text        = "task given up: a dead letter"
       description = "Tasks that were given up"
+    }
+    lost = {
+      text        = "records were lost"
+      description = "Batches before which the log had let records go that nobody had analysed"
     }
     restarts = {
       text        = "starts again from its checkpoint"
@@ -53,18 +60,37 @@ resource "google_logging_metric" "line" {
   depends_on = [google_project_service.main]
 }
 
-# The sweep measures each minute what the logs hold beyond the checkpoints.
-resource "google_logging_metric" "pending" {
+# Measured lines: a number in each, once a minute.
+locals {
+  measured_lines = {
+    pending = {
+      text        = "measured the minute"
+      field       = "pending"
+      unit        = "1"
+      description = "Records of both logs beyond the checkpoints, which the sweep measures each minute"
+    }
+    relay_behind = {
+      text        = "measured the feed"
+      field       = "behindMs"
+      unit        = "ms"
+      description = "How long after its commit the relay published what it published last minute, at worst; or for how long it has not reached the feed"
+    }
+  }
+}
+
+resource "google_logging_metric" "measured" {
+  for_each = local.measured_lines
+
   project         = var.project_id
-  name            = "threatstream/pending"
-  description     = "Records of both logs beyond the checkpoints, measured each minute"
-  filter          = "${local.revisions} AND jsonPayload.message:\"measured the minute\""
-  value_extractor = "EXTRACT(jsonPayload.pending)"
+  name            = "threatstream/${each.key}"
+  description     = each.value.description
+  filter          = "${local.revisions} AND jsonPayload.message:\"${each.value.text}\""
+  value_extractor = "EXTRACT(jsonPayload.${each.value.field})"
 
   metric_descriptor {
     metric_kind = "DELTA"
     value_type  = "DISTRIBUTION"
-    unit        = "1"
+    unit        = each.value.unit
   }
 
   bucket_options {
@@ -82,16 +108,25 @@ locals {
   alerts = {
     consumer_lag = {
       title     = "The analyzer lags behind"
-      filter    = "metric.type=\"logging.googleapis.com/user/${google_logging_metric.pending.name}\" AND resource.type=\"cloud_run_revision\""
+      filters   = ["metric.type=\"logging.googleapis.com/user/${google_logging_metric.measured["pending"].name}\" AND resource.type=\"cloud_run_revision\""]
       aligner   = "ALIGN_PERCENTILE_50"
       reducer   = "REDUCE_MAX"
       threshold = 100000
       seconds   = 300
       help      = "More than 100,000 records have waited for five minutes. Look at /api/analytics/ledger (which partition), at the analyzer's log, and raise max_instances.analyzer or worker_count."
     }
+    lost = {
+      title     = "Records were lost"
+      filters   = [for writer in local.writers : "metric.type=\"logging.googleapis.com/user/${google_logging_metric.line["lost"].name}\" AND resource.type=\"${writer}\""]
+      aligner   = "ALIGN_RATE"
+      reducer   = "REDUCE_SUM"
+      threshold = 0
+      seconds   = 0
+      help      = "The log begins after the checkpoint: its retention let records go before they were analysed. The analyzer's log says how many of which partition; /api/analytics/ledger keeps the sum, and health stays degraded. Raise log_retention_days, and look why the analysis stood still."
+    }
     dead_letters = {
       title     = "Records are being dead-lettered"
-      filter    = "metric.type=\"logging.googleapis.com/user/${google_logging_metric.line["dead_letters"].name}\" AND resource.type=\"cloud_run_revision\""
+      filters   = [for writer in local.writers : "metric.type=\"logging.googleapis.com/user/${google_logging_metric.line["dead_letters"].name}\" AND resource.type=\"${writer}\""]
       aligner   = "ALIGN_RATE"
       reducer   = "REDUCE_SUM"
       threshold = 0
@@ -100,7 +135,7 @@ locals {
     }
     dead_tasks = {
       title     = "Tasks were given up"
-      filter    = "metric.type=\"pubsub.googleapis.com/subscription/dead_letter_message_count\" AND resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=starts_with(\"threatstream-\")"
+      filters   = ["metric.type=\"pubsub.googleapis.com/subscription/dead_letter_message_count\" AND resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=starts_with(\"threatstream-\")"]
       aligner   = "ALIGN_DELTA"
       reducer   = "REDUCE_SUM"
       threshold = 0
@@ -109,7 +144,7 @@ locals {
     }
     server_errors = {
       title     = "Functions answer with errors"
-      filter    = "metric.type=\"run.googleapis.com/request_count\" AND resource.type=\"cloud_run_revision\" AND metric.labels.response_code_class=\"5xx\" AND resource.labels.service_name=one_of(\"api\", \"analyzer\", \"simulator\", \"responder\", \"relay\")"
+      filters   = ["metric.type=\"run.googleapis.com/request_count\" AND resource.type=\"cloud_run_revision\" AND metric.labels.response_code_class=\"5xx\" AND resource.labels.service_name=one_of(\"api\", \"analyzer\", \"simulator\", \"responder\", \"relay\")"]
       aligner   = "ALIGN_RATE"
       reducer   = "REDUCE_SUM"
       threshold = 0.1
@@ -118,7 +153,7 @@ locals {
     }
     relay_down = {
       title     = "The relay does not stand"
-      filter    = "metric.type=\"run.googleapis.com/container/instance_count\" AND resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"relay\""
+      filters   = ["metric.type=\"run.googleapis.com/container/instance_count\" AND resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"relay\""]
       aligner   = "ALIGN_MAX"
       reducer   = "REDUCE_SUM"
       less      = true
@@ -128,16 +163,16 @@ locals {
     }
     relay_lag = {
       title     = "The relay falls behind the feed"
-      filter    = "metric.type=\"run.googleapis.com/container/cpu/utilizations\" AND resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"relay\""
+      filters   = ["metric.type=\"logging.googleapis.com/user/${google_logging_metric.measured["relay_behind"].name}\" AND resource.type=\"cloud_run_revision\""]
       aligner   = "ALIGN_PERCENTILE_99"
       reducer   = "REDUCE_MAX"
-      threshold = 0.9
-      seconds   = 600
-      help      = "The relay's one CPU has been busy for ten minutes, and frames wait. Fewer sockets, or more CPU for it."
+      threshold = 10000
+      seconds   = 300
+      help      = "For five minutes, what was committed has come to the pages more than ten seconds late, or the relay has not reached the feed. Its log says whether the store does not answer; otherwise it has too much to send: fewer sockets, or more CPU for it."
     }
     instance_count = {
       title     = "The api stands at its limit"
-      filter    = "metric.type=\"run.googleapis.com/container/instance_count\" AND resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"api\""
+      filters   = ["metric.type=\"run.googleapis.com/container/instance_count\" AND resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"api\""]
       aligner   = "ALIGN_MAX"
       reducer   = "REDUCE_SUM"
       threshold = var.max_instances.api - 1
@@ -156,19 +191,22 @@ resource "google_monitoring_alert_policy" "main" {
   notification_channels = local.notified
   user_labels           = local.labels
 
-  conditions {
-    display_name = each.value.title
+  dynamic "conditions" {
+    for_each = each.value.filters
+    content {
+      display_name = each.value.title
 
-    condition_threshold {
-      filter          = each.value.filter
-      comparison      = try(each.value.less, false) ? "COMPARISON_LT" : "COMPARISON_GT"
-      threshold_value = each.value.threshold
-      duration        = "${each.value.seconds}s"
+      condition_threshold {
+        filter          = conditions.value
+        comparison      = try(each.value.less, false) ? "COMPARISON_LT" : "COMPARISON_GT"
+        threshold_value = each.value.threshold
+        duration        = "${each.value.seconds}s"
 
-      aggregations {
-        alignment_period     = "60s"
-        per_series_aligner   = each.value.aligner
-        cross_series_reducer = each.value.reducer
+        aggregations {
+          alignment_period     = "60s"
+          per_series_aligner   = each.value.aligner
+          cross_series_reducer = each.value.reducer
+        }
       }
     }
   }
@@ -188,10 +226,11 @@ locals {
     "Requests a second, by function"       = { filter = "metric.type=\"run.googleapis.com/request_count\" resource.type=\"cloud_run_revision\"", aligner = "ALIGN_RATE", reducer = "REDUCE_SUM", by = "resource.label.service_name" }
     "99th percentile of latency"           = { filter = "metric.type=\"run.googleapis.com/request_latencies\" resource.type=\"cloud_run_revision\"", aligner = "ALIGN_PERCENTILE_99", reducer = "REDUCE_MAX", by = "resource.label.service_name" }
     "Instances"                            = { filter = "metric.type=\"run.googleapis.com/container/instance_count\" resource.type=\"cloud_run_revision\"", aligner = "ALIGN_MAX", reducer = "REDUCE_SUM", by = "resource.label.service_name" }
-    "Records beyond the checkpoints"       = { filter = "metric.type=\"logging.googleapis.com/user/${google_logging_metric.pending.name}\" resource.type=\"cloud_run_revision\"", aligner = "ALIGN_PERCENTILE_50", reducer = "REDUCE_MAX", by = "resource.label.service_name" }
+    "Records beyond the checkpoints"       = { filter = "metric.type=\"logging.googleapis.com/user/${google_logging_metric.measured["pending"].name}\" resource.type=\"cloud_run_revision\"", aligner = "ALIGN_PERCENTILE_50", reducer = "REDUCE_MAX", by = "resource.label.service_name" }
     "Dead letters of the logs"             = { filter = "metric.type=\"logging.googleapis.com/user/${google_logging_metric.line["dead_letters"].name}\" resource.type=\"cloud_run_revision\"", aligner = "ALIGN_RATE", reducer = "REDUCE_SUM", by = "resource.label.service_name" }
     "Tasks that wait"                      = { filter = "metric.type=\"pubsub.googleapis.com/subscription/num_undelivered_messages\" resource.type=\"pubsub_subscription\"", aligner = "ALIGN_MAX", reducer = "REDUCE_SUM", by = "resource.label.subscription_id" }
     "Firestore: reads, writes and deletes" = { filter = "metric.type=starts_with(\"firestore.googleapis.com/document/\") resource.type=\"firestore_instance\"", aligner = "ALIGN_RATE", reducer = "REDUCE_SUM", by = "metric.label.module" }
+    "How far the relay is behind, ms"      = { filter = "metric.type=\"logging.googleapis.com/user/${google_logging_metric.measured["relay_behind"].name}\" resource.type=\"cloud_run_revision\"", aligner = "ALIGN_PERCENTILE_99", reducer = "REDUCE_MAX", by = "resource.label.service_name" }
     "CPU of the relay"                     = { filter = "metric.type=\"run.googleapis.com/container/cpu/utilizations\" resource.type=\"cloud_run_revision\" resource.label.service_name=\"relay\"", aligner = "ALIGN_PERCENTILE_99", reducer = "REDUCE_MAX", by = "resource.label.service_name" }
   }
 }

@@ -1,6 +1,9 @@
 # An external load balancer with Cloud Armor in front of the api and the relay, under one domain; only where it is asked for. Cloud
-# Run's own IAM stays in place behind it. How often one caller may ask is the functions' own matter (RATE_LIMIT_REQUESTS): they know the
-# callers.
+# Run's own IAM stays in place behind it.
+#
+# There is no `throttle` rule. How often one caller may ask is the functions' own matter (RATE_LIMIT_REQUESTS): they know the callers, where
+# Cloud Armor knows addresses, and senders of logs stand behind few. And the schema of google 6.50 that plans are checked against here lacks
+# `count` in `rate_limit_threshold`, without which such a rule is no rule: it could not be checked before it is applied.
 
 locals {
   balanced = var.load_balancer == null ? {} : {

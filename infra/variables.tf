@@ -81,14 +81,20 @@ variable "invokers" {
 }
 
 variable "confluent" {
-  description = "Kafka on Confluent Cloud: a cluster that is created (availability LOW or HIGH), or an existing one by its ids."
+  description = "Kafka on Confluent Cloud: a cluster that is created (availability LOW or HIGH), or an existing one by its ids. The type decides how access is granted: BASIC by access lists, STANDARD (and whatever is larger) by roles."
   type = object({
     create         = optional(bool, true)
+    type           = optional(string, "BASIC")
     availability   = optional(string, "LOW")
     environment_id = optional(string)
     cluster_id     = optional(string)
   })
   default = {}
+
+  validation {
+    condition     = contains(["BASIC", "STANDARD"], var.confluent.type)
+    error_message = "The type is BASIC or STANDARD."
+  }
 
   validation {
     condition     = contains(["LOW", "HIGH"], var.confluent.availability)

@@ -45,6 +45,31 @@ run "defaults" {
   }
 
   assert {
+    condition     = length(confluent_kafka_cluster.main[0].basic) == 1 && length(confluent_kafka_acl.main) == length(local.kafka_grants) && length(confluent_role_binding.main) == 0
+    error_message = "a Basic cluster, where access lists grant what roles cannot"
+  }
+
+  assert {
+    condition     = confluent_kafka_acl.main["api-reads"].resource_name == "security." && confluent_kafka_acl.main["api-reads"].pattern_type == "PREFIXED" && confluent_kafka_acl.main["analyzer-reads-group"].resource_type == "GROUP"
+    error_message = "a pattern with an asterisk is a prefix, and groups are granted as groups"
+  }
+
+  assert {
+    condition     = length(google_compute_security_policy.main) == 0 && length(google_compute_backend_service.main) == 0 && output.load_balancer_address == null
+    error_message = "no load balancer where none is asked for"
+  }
+
+  assert {
+    condition     = alltrue([for policy in google_monitoring_alert_policy.main : length(policy.conditions) == 1])
+    error_message = "an alert has one condition where no worker pool writes lines"
+  }
+
+  assert {
+    condition     = google_logging_metric.measured["relay_behind"].value_extractor == "EXTRACT(jsonPayload.behindMs)" && strcontains(google_monitoring_alert_policy.main["relay_lag"].conditions[0].condition_threshold[0].filter, "user/threatstream/relay_behind")
+    error_message = "the relay's lag is what the relay measures"
+  }
+
+  assert {
     condition     = length(google_artifact_registry_repository.main) == 1
     error_message = "images lie in one region"
   }
@@ -167,6 +192,11 @@ run "trigger_push" {
     condition     = length(confluent_connector.push) == 1 && !contains(keys(google_pubsub_topic.main), "drain")
     error_message = "the connector pushes, and nobody is woken"
   }
+
+  assert {
+    condition     = confluent_kafka_acl.main["connector-makes-dead"].operation == "CREATE" && length(confluent_kafka_acl.main) == length(local.kafka_grants) + 8
+    error_message = "the connector may do what it must"
+  }
 }
 
 run "trigger_worker" {
@@ -180,6 +210,25 @@ run "trigger_worker" {
   assert {
     condition     = length(module.analyzer_worker) == 1 && length(confluent_connector.push) == 0
     error_message = "a pool works beside the service"
+  }
+
+  assert {
+    condition     = length(google_monitoring_alert_policy.main["lost"].conditions) == 2 && length(google_monitoring_alert_policy.main["dead_letters"].conditions) == 2
+    error_message = "what the pool writes is watched, too"
+  }
+}
+
+run "standard_cluster" {
+  command = plan
+
+  variables {
+    confluent        = { type = "STANDARD" }
+    analyzer_trigger = "push"
+  }
+
+  assert {
+    condition     = length(confluent_kafka_cluster.main[0].standard) == 1 && length(confluent_role_binding.main) == length(local.kafka_grants) && length(confluent_role_binding.connector) == 8 && length(confluent_kafka_acl.main) == 0
+    error_message = "a Standard cluster, where roles grant"
   }
 }
 
@@ -203,6 +252,11 @@ run "existing_cluster" {
   assert {
     condition     = length(confluent_kafka_cluster.main) == 0 && length(confluent_environment.main) == 0
     error_message = "an existing cluster is left as it is"
+  }
+
+  assert {
+    condition     = length(confluent_kafka_topic.main) == 6 && output.kafka.cluster_id == "lkc-1"
+    error_message = "the topics are made on it"
   }
 }
 
@@ -288,6 +342,16 @@ run "no_other_trigger" {
   }
 
   expect_failures = [var.analyzer_trigger]
+}
+
+run "no_other_type_of_cluster" {
+  command = plan
+
+  variables {
+    confluent = { type = "DEDICATED" }
+  }
+
+  expect_failures = [var.confluent]
 }
 
 run "half_a_cluster" {

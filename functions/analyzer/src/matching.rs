@@ -251,14 +251,29 @@ impl Matcher {
             self.processed.inc_by(commit.tally.clean + commit.tally.matched);
             let backends = backends.clone();
             commits.push(async move {
-                let (next_offset, batch_id) = (commit.next_offset, commit.batch_id.clone());
-                (partition, next_offset, batch_id, batch::commit(&backends, commit).await)
+                let (next_offset, batch_id, lost) = (commit.next_offset, commit.batch_id.clone(), commit.lost);
+                (
+                    partition,
+                    next_offset,
+                    batch_id,
+                    lost,
+                    batch::commit(&backends, commit).await,
+                )
             });
         }
-        let mut lost = false;
-        for (partition, next_offset, batch_id, result) in futures_util::future::join_all(commits).await {
+        let mut refused = false;
+        for (partition, next_offset, batch_id, lost, result) in futures_util::future::join_all(commits).await {
             match result {
                 Ok(()) => {
+                    if lost > 0 {
+                        // Monitoring counts this line.
+                        tracing::error!(
+                            partition,
+                            lost,
+                            next_offset,
+                            "records were lost: the log let them go before they were analysed"
+                        );
+                    }
                     if let Some(held) = self.held.get_mut(&partition) {
                         held.committed(next_offset, batch_id);
                         self.progress.moved(partition, next_offset);
@@ -268,11 +283,11 @@ impl Matcher {
                 Err(error) => {
                     tracing::info!(partition, %error, "commit refused; what was worked of the partition is thrown away");
                     self.held.remove(&partition);
-                    lost = true;
+                    refused = true;
                 }
             }
         }
-        if lost {
+        if refused {
             self.start_over();
         }
         self.progress.tell(&backends, &backends.topics.raw).await;

@@ -13,7 +13,8 @@ use crate::segment::SegmentBuilder;
 const RECORDS: usize = 256;
 /// A segment is closed when it has this much, so that what a slow client holds on to stays small.
 const SEGMENT_BYTES: usize = 64 * 1024;
-const WAIT: Duration = Duration::from_secs(5);
+/// How long the feed may take to say that there is nothing.
+pub(crate) const WAIT: Duration = Duration::from_secs(5);
 const MIN_BACKOFF: Duration = Duration::from_millis(100);
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
 /// How long clients may take to answer a close.
@@ -93,8 +94,11 @@ async fn begin(relay: &Relay) -> Result<Following, BackendError> {
 
 async fn read(relay: &Relay, epoch: &str, reader: &mut dyn FeedReader) -> Result<(), BackendError> {
     let records = reader.next(RECORDS, WAIT).await?;
-    let Some(last) = records.last() else { return Ok(()) };
-    let committed_at = last.committed_at;
+    let (Some(first), Some(last)) = (records.first(), records.last()) else {
+        relay.standing.reached(relay.dependencies.clock.now(), Duration::ZERO);
+        return Ok(());
+    };
+    let (oldest, newest) = (first.committed_at, last.committed_at);
     let mut after = relay.ring.head().map_or_else(|| Arc::from(""), |place| place.after);
     let mut builder = SegmentBuilder::default();
     for record in &records {
@@ -109,7 +113,9 @@ async fn read(relay: &Relay, epoch: &str, reader: &mut dyn FeedReader) -> Result
     if !rest.marks().is_empty() {
         relay.ring.publish(rest);
     }
-    let lag = relay.dependencies.clock.now().since(committed_at);
+    let now = relay.dependencies.clock.now();
+    relay.standing.reached(now, now.since(oldest));
+    let lag = now.since(newest);
     relay
         .meters
         .lag_ms

@@ -9,6 +9,7 @@
 //! | [`config`] | heartbeat, limits, where the page finds the api |
 //! | `ring`, `segment`, `seq` | encoded frames, bounded and shared, and places among them |
 //! | `follow`, `vitals` | the workers that fill the ring: the feed; counters, risk and heartbeats |
+//! | `standing` | how far the relay is behind the feed, told each minute |
 //! | `session`, `catch_up`, `snapshot` | one client: what it is owed, what it missed, the whole state |
 //! | `request`, `filter`, `allowance` | what clients may say, what they want to hear, how often they may speak |
 //! | `wire`, `socket` | RFC 6455 frames, and the upgrade of a request to a socket |
@@ -30,6 +31,7 @@ mod seq;
 mod session;
 mod snapshot;
 mod socket;
+mod standing;
 mod vitals;
 mod wire;
 
@@ -74,11 +76,14 @@ pub fn build(config: Config, dependencies: Dependencies) -> Function {
     if mount_page {
         function = function.public("/");
     }
-    let (follower, vitals, heart, probe) = (Arc::clone(&relay), Arc::clone(&relay), Arc::clone(&relay), relay);
+    let [follower, vitals, heart, standing, probe] = std::array::from_fn(|_| Arc::clone(&relay));
     function
         .worker("relay-feed", move |token| follow::run(Arc::clone(&follower), token))
         .worker("relay-vitals", move |token| vitals::run(Arc::clone(&vitals), token))
         .worker("relay-heartbeat", move |token| vitals::beat(Arc::clone(&heart), token))
+        .worker("relay-standing", move |token| {
+            standing::run(Arc::clone(&standing), token)
+        })
         .ready("feed", move || {
             let relay = Arc::clone(&probe);
             async move {

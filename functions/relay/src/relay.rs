@@ -9,6 +9,7 @@ use tokio_util::task::TaskTracker;
 use crate::meters::Meters;
 use crate::ring::Ring;
 use crate::snapshot::Snapshots;
+use crate::standing::Standing;
 use crate::{Config, Dependencies};
 
 /// Reads of the feed that clients may cause at once; the others wait, so that a crowd that comes back leaves the store to the rest.
@@ -21,6 +22,7 @@ pub(crate) struct Relay {
     pub(crate) ring: Ring,
     pub(crate) snapshots: Snapshots,
     pub(crate) meters: Meters,
+    pub(crate) standing: Standing,
     pub(crate) reads: Semaphore,
     pub(crate) sessions: TaskTracker,
     connections: watch::Sender<usize>,
@@ -31,6 +33,7 @@ impl Relay {
     pub(crate) fn new(config: Config, dependencies: Dependencies) -> Self {
         Self {
             ring: Ring::new(config.limits.ring_bytes, config.limits.ring_frames),
+            standing: Standing::new(dependencies.clock.now()),
             config,
             dependencies,
             snapshots: Snapshots::default(),

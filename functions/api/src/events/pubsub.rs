@@ -103,7 +103,7 @@ fn event(api: &Api, principal: &Principal, body: &[u8]) -> Result<Vec<Record>, S
 
 /// Keeps the push among the dead letters.
 async fn keep(api: &Api, body: &[u8], reason: &str) -> Result<(), Problem> {
-    tracing::warn!(reason, "a push that is no event goes to the dead letters");
+    tracing::warn!(reason, "a push that is no event went to the dead letters");
     let text = String::from_utf8_lossy(body);
     let header = |name: &str, value: String| (name.to_owned(), Bytes::from(value));
     let record = Record {

@@ -1,6 +1,8 @@
 //! What the deployment sets, makes and grants, against what the code reads and uses.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use threatstream_backend::{DRAIN_QUEUE, RESPOND_QUEUE, SIMULATE_QUEUE, Topics};
@@ -13,6 +15,7 @@ const PUBSUB: &str = include_str!("../../../../infra/messaging.tf");
 const SCHEDULE: &str = include_str!("../../../../infra/schedule.tf");
 const BUILD: &str = include_str!("../../../../cloudbuild.yaml");
 const DEPLOY: &str = include_str!("../../../../infra/deploy");
+const MONITORING: &str = include_str!("../../../../infra/monitoring.tf");
 const BAKE: &str = include_str!("../../../../infra/docker-bake.hcl");
 
 /// Read, and rightly left alone by the deployment.
@@ -224,4 +227,77 @@ fn what_the_build_sets_is_read() {
         !BUILD.contains("name: docker.io") && !BUILD.contains("name: gcr.io"),
         "images are pinned in the substitutions"
     );
+}
+
+/// The calls of tracing's macros in the functions' sources, tests left out.
+fn logged() -> Vec<String> {
+    let functions = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut folders: Vec<PathBuf> = fs::read_dir(functions)
+        .unwrap()
+        .map(|entry| entry.unwrap().path().join("src"))
+        .filter(|folder| folder.is_dir())
+        .collect();
+    let mut calls = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("tests.rs") {
+                let source = fs::read_to_string(&path).unwrap();
+                let source = source.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+                for start in ["info!(", "warn!(", "error!("] {
+                    let starts = source.split(start).skip(1);
+                    calls.extend(
+                        starts
+                            .filter_map(|rest| rest.split_once(");"))
+                            .map(|(call, _)| call.to_owned()),
+                    );
+                }
+            }
+        }
+    }
+    calls
+}
+
+/// What stands between `before` and `after`, as often as it does.
+fn between<'t>(text: &'t str, before: &str, after: &str) -> Vec<&'t str> {
+    let parts = text.split(before).skip(1);
+    parts
+        .filter_map(|part| part.split_once(after))
+        .map(|(found, _)| found)
+        .collect()
+}
+
+/// A field as the lines of Cloud Logging name it.
+fn camel(field: &str) -> String {
+    let mut words = field.split('_');
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |name, word| {
+        let (head, tail) = word.split_at(1);
+        name + &head.to_uppercase() + tail
+    })
+}
+
+/// What makes a metric out of log lines names lines that the code writes, and fields that they have.
+#[test]
+fn the_lines_that_monitoring_reads_are_written() {
+    let calls = logged();
+    let texts = between(MONITORING, "text        = \"", "\"");
+    assert_eq!(texts.len(), 6, "four counted lines, and two measured ones: {texts:?}");
+    for text in &texts {
+        assert!(calls.iter().any(|call| call.contains(text)), "nobody logs '{text}'");
+    }
+    let measured = between(MONITORING, "measured_lines = {", "\n  }\n").concat();
+    let texts = between(&measured, "text        = \"", "\"");
+    let fields = between(&measured, "field       = \"", "\"");
+    assert_eq!((texts.len(), fields.len()), (2, 2));
+    for (text, field) in texts.into_iter().zip(fields) {
+        let call = calls.iter().find(|call| call.contains(text)).unwrap();
+        let names = call.split([',', '\n']).filter_map(|part| part.split('=').next());
+        let has = names
+            .map(|name| camel(name.trim().trim_start_matches(['%', '?'])))
+            .any(|name| name == field);
+        assert!(has, "'{text}' has no field {field}: {call}");
+    }
 }
