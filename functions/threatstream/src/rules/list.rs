@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use threatstream_detection::LogSource;
-use threatstream_detection::sigma::{Correlation, CorrelationKind, Rule, RuleSet};
+use threatstream_detection::sigma::{Bound, Condition, Correlation, CorrelationKind, Rule, RuleSet};
 use threatstream_domain::{Severity, ThreatType};
 
 use super::arguments::ListOptions;
@@ -140,7 +140,7 @@ fn correlation<'r>(own: &'r Correlation, rules: &'r RuleSet) -> Entry<'r> {
         techniques: &own.techniques,
         tactics: &own.tactics,
         threat_type: own.threat_type,
-        alerts: true,
+        alerts: own.alerts_alone,
         file: &own.file,
         correlation: Some(Counted {
             kind,
@@ -152,14 +152,31 @@ fn correlation<'r>(own: &'r Correlation, rules: &'r RuleSet) -> Entry<'r> {
     }
 }
 
-/// A correlation's type and condition, as Sigma names them.
+/// A correlation's type, and its condition over what that measures: `gte 5`, `SourceIp gte 3`, `rule-a and rule-b`.
 pub(super) fn counting(correlation: &Correlation) -> (&'static str, String) {
-    let bound = format!(">= {}", correlation.threshold);
-    match &correlation.kind {
-        CorrelationKind::EventCount => ("event_count", bound),
-        CorrelationKind::ValueCount { field } => ("value_count", format!("{field} {bound}")),
-        _ => ("correlation", bound),
-    }
+    let condition = match &correlation.condition {
+        Condition::Bounds(bounds) => {
+            let bound = |bound: &Bound| format!("{} {}", bound.is.as_str(), bound.value);
+            bounds.iter().map(bound).collect::<Vec<_>>().join(" and ")
+        }
+        Condition::Rules(alternatives) => {
+            let named = |set: &u64| {
+                let rules = correlation.rules.iter().zip(0u32..);
+                let named = rules.filter(|(_, place)| set.checked_shr(*place).is_some_and(|rest| rest & 1 == 1));
+                named.map(|(rule, _)| rule.as_str()).collect::<Vec<_>>().join(" and ")
+            };
+            alternatives.iter().map(named).collect::<Vec<_>>().join(" or ")
+        }
+    };
+    let measured = match &correlation.kind {
+        CorrelationKind::ValueCount { fields } => fields.join(", "),
+        CorrelationKind::ValueSum { field }
+        | CorrelationKind::ValueAverage { field }
+        | CorrelationKind::ValueMedian { field } => field.clone(),
+        CorrelationKind::ValuePercentile { field, percentile } => format!("{field} at {percentile} %"),
+        _ => return (correlation.kind.name(), condition),
+    };
+    (correlation.kind.name(), format!("{measured} {condition}"))
 }
 
 /// `90s`, `5m`, `1h`, `7d`: in the largest unit that is exact.

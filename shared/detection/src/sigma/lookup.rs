@@ -418,7 +418,10 @@ fn beside(value: &Value<'_>, line: &std::ops::Range<*const u8>, texts: &mut Stri
         Value::Float(number) => drop(write!(texts, "\n{number}")),
         Value::Bool(own) => texts.push_str(if *own { "\ntrue" } else { "\nfalse" }),
         Value::List(items) => items.iter().for_each(|item| beside(item, line, texts, depth + 1)),
-        Value::Map(fields) => fields.0.iter().for_each(|(_, value)| beside(value, line, texts, depth + 1)),
+        Value::Map(fields) => fields
+            .0
+            .iter()
+            .for_each(|(_, value)| beside(value, line, texts, depth + 1)),
         Value::Null => {}
     }
 }

@@ -279,7 +279,16 @@ mod tests {
 
     #[test]
     fn lower_case_is_the_same_however_it_is_made() {
-        for text in ["", "abc", "ABC\u{130}DEF", "\u{212a}x", "ÉÉ", "longer than eight BYTES é and MORE", "ΟΔΟΣ", "日本"] {
+        for text in [
+            "",
+            "abc",
+            "ABC\u{130}DEF",
+            "\u{212a}x",
+            "ÉÉ",
+            "longer than eight BYTES é and MORE",
+            "ΟΔΟΣ",
+            "日本",
+        ] {
             let mut lowered = String::from("A");
             lower_onto(&mut lowered, text);
             assert_eq!(lowered, format!("A{}", lower(text)), "{text}");

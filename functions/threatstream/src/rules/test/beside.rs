@@ -70,7 +70,7 @@ fn sequence(test: &RuleTest, id: &str, rules: &Arc<RuleSet>) -> Option<String> {
         };
         findings.extend(pipeline.push(Event { origin, raw: Some(raw) }));
     }
-    findings.extend(pipeline.finish());
+    findings.extend(pipeline.end());
     let of_rule = |ids: &[String]| ids.iter().any(|own| own == id);
     let fired = findings
         .iter()
