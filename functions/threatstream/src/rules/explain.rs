@@ -12,7 +12,7 @@ use threatstream_detection::{Event, LogSource};
 use threatstream_domain::{Clock, Severity, Timestamp};
 
 use super::arguments::{ExplainOptions, ExplainOutput};
-use super::list::{counting, span};
+use super::list::{base_rules, condition, span};
 use super::sources;
 use crate::scan::text::inert_json;
 use crate::scan::{Origin, input};
@@ -119,7 +119,7 @@ fn named<'r>(wanted: &str, rules: &'r RuleSet) -> anyhow::Result<Vec<&'r Rule>> 
         .iter()
         .find(|own| is_it(&own.id, own.name.as_deref(), &own.title));
     match counting {
-        Some(correlation) => Ok(correlation.rules.iter().filter_map(|id| rules.rule(id)).collect()),
+        Some(correlation) => Ok(base_rules(correlation, rules)),
         None => bail!("no rule or correlation has the id, name or title {wanted:?}; `rules list` names them"),
     }
 }
@@ -164,21 +164,24 @@ fn outcome<'r>(rule: &'r Rule, explanation: Explanation, rules: &'r RuleSet, eve
         file: &rule.file,
         failures: explanation.failures(),
         explanation,
-        counted_by: rules.correlations_of(rule).map(|own| counted(own, event)).collect(),
+        counted_by: rules
+            .correlations_of(rule)
+            .map(|own| counted(own, rule, event))
+            .collect(),
     }
 }
 
-fn counted<'r>(correlation: &'r Correlation, event: &Event<'_>) -> Counting<'r> {
+fn counted<'r>(correlation: &'r Correlation, rule: &Rule, event: &Event<'_>) -> Counting<'r> {
     let value = |field: &'r String| {
-        let text = event.field(field).and_then(threatstream_detection::Value::text);
+        let own = correlation.field(field, &rule.id);
+        let text = event.field(own).and_then(threatstream_detection::Value::text);
         (field.as_str(), text.map(std::borrow::Cow::into_owned))
     };
-    let (kind, condition) = counting(correlation);
     Counting {
         id: &correlation.id,
         title: &correlation.title,
-        kind,
-        condition,
+        kind: correlation.kind.name(),
+        condition: condition(correlation),
         timespan: span(correlation.timespan),
         group_by: correlation.group_by.iter().map(value).collect(),
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use threatstream_detection::LogSource;
-use threatstream_detection::sigma::{Bound, Condition, Correlation, CorrelationKind, Rule, RuleSet};
+use threatstream_detection::sigma::{Comparison, Condition, Correlation, CorrelationKind, Rule, RuleSet};
 use threatstream_domain::{Severity, ThreatType};
 
 use super::arguments::ListOptions;
@@ -128,8 +128,7 @@ fn correlation<'r>(own: &'r Correlation, rules: &'r RuleSet) -> Entry<'r> {
         product: None,
         service: None,
     };
-    let base = own.rules.first().and_then(|id| rules.rule(id));
-    let (kind, condition) = counting(own);
+    let base = base_rules(own, rules).first().copied();
     Entry {
         kind: "correlation",
         id: &own.id,
@@ -143,40 +142,69 @@ fn correlation<'r>(own: &'r Correlation, rules: &'r RuleSet) -> Entry<'r> {
         alerts: own.alerts_alone,
         file: &own.file,
         correlation: Some(Counted {
-            kind,
+            kind: own.kind.name(),
             rules: &own.rules,
             group_by: &own.group_by,
             timespan: span(own.timespan),
-            condition,
+            condition: condition(own),
         }),
     }
 }
 
-/// A correlation's type, and its condition over what that measures: `gte 5`, `SourceIp gte 3`, `rule-a and rule-b`.
-pub(super) fn counting(correlation: &Correlation) -> (&'static str, String) {
-    let condition = match &correlation.condition {
-        Condition::Bounds(bounds) => {
-            let bound = |bound: &Bound| format!("{} {}", bound.is.as_str(), bound.value);
-            bounds.iter().map(bound).collect::<Vec<_>>().join(" and ")
+/// The rules at the bottom of a correlation: those that it names, and those of the correlations that it names.
+pub(super) fn base_rules<'r>(correlation: &Correlation, rules: &'r RuleSet) -> Vec<&'r Rule> {
+    let mut found: Vec<&Rule> = Vec::new();
+    // A set has no cycles of correlations.
+    let mut ids: Vec<&str> = correlation.rules.iter().rev().map(String::as_str).collect();
+    while let Some(id) = ids.pop() {
+        if let Some(rule) = rules.rule(id) {
+            if found.iter().all(|own| own.id != rule.id) {
+                found.push(rule);
+            }
+        } else if let Some(inner) = rules.correlation(id) {
+            ids.extend(inner.rules.iter().rev().map(String::as_str));
         }
-        Condition::Rules(alternatives) => {
-            let named = |set: &u64| {
-                let rules = correlation.rules.iter().zip(0u32..);
-                let named = rules.filter(|(_, place)| set.checked_shr(*place).is_some_and(|rest| rest & 1 == 1));
-                named.map(|(rule, _)| rule.as_str()).collect::<Vec<_>>().join(" and ")
-            };
-            alternatives.iter().map(named).collect::<Vec<_>>().join(" or ")
-        }
-    };
+    }
+    found
+}
+
+/// What a correlation measures and when it fires: `user.name >= 5`, or the ids of the rules that must have matched.
+pub(super) fn condition(correlation: &Correlation) -> String {
     let measured = match &correlation.kind {
         CorrelationKind::ValueCount { fields } => fields.join(", "),
         CorrelationKind::ValueSum { field }
         | CorrelationKind::ValueAverage { field }
         | CorrelationKind::ValueMedian { field } => field.clone(),
-        CorrelationKind::ValuePercentile { field, percentile } => format!("{field} at {percentile} %"),
-        _ => return (correlation.kind.name(), condition),
+        CorrelationKind::ValuePercentile { field, percentile } => format!("{field} at {percentile}%"),
+        _ => String::new(),
     };
-    (correlation.kind.name(), format!("{measured} {condition}"))
+    let text = match &correlation.condition {
+        Condition::Bounds(bounds) => {
+            let bounds = bounds.iter().map(|bound| format!("{} {}", sign(bound.is), bound.value));
+            bounds.collect::<Vec<_>>().join(" and ")
+        }
+        Condition::Rules(sets) => {
+            let one = |set: &u64| {
+                let of_set = (0u32..)
+                    .zip(&correlation.rules)
+                    .filter(|(place, _)| set >> place & 1 == 1);
+                of_set.map(|(_, id)| id.as_str()).collect::<Vec<_>>().join(" and ")
+            };
+            sets.iter().map(one).collect::<Vec<_>>().join(" or ")
+        }
+    };
+    format!("{measured} {text}").trim().to_owned()
+}
+
+fn sign(comparison: Comparison) -> &'static str {
+    match comparison {
+        Comparison::Gt => ">",
+        Comparison::Gte => ">=",
+        Comparison::Lt => "<",
+        Comparison::Lte => "<=",
+        Comparison::Eq => "=",
+        Comparison::Neq => "!=",
+    }
 }
 
 /// `90s`, `5m`, `1h`, `7d`: in the largest unit that is exact.

@@ -71,7 +71,8 @@ fn sequence(test: &RuleTest, id: &str, rules: &Arc<RuleSet>) -> Option<String> {
         findings.extend(pipeline.push(Event { origin, raw: Some(raw) }));
     }
     findings.extend(pipeline.end());
-    let of_rule = |ids: &[String]| ids.iter().any(|own| own == id);
+    // The first is the rule whose threat it is; the others are what it counted.
+    let of_rule = |ids: &[String]| ids.first().is_some_and(|own| own == id);
     let fired = findings
         .iter()
         .filter(|finding| of_rule(&finding.threat.rule_ids))

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use threatstream_detection::decode::{Format, decode};
 use threatstream_detection::sigma::{Holds as _, Rule, RuleSet};
 use threatstream_detection::yaml_to_json;
@@ -122,7 +122,6 @@ fn one(test: &Test, info: &Path, rule: &Rule, rules: &RuleSet) -> (Status, Strin
     let (mut read, mut matched, mut foreign) = (0u64, 0u64, 0u64);
     let counted = input::read(&events, &mut |event| {
         let Some(raw) = event.raw else { return Ok(()) };
-        let raw = flat(&raw).unwrap_or(raw);
         let event = decode(&raw, Format::Auto, Timestamp::EPOCH);
         let explanation = rules.explain(rule, &event);
         read += 1;
@@ -156,65 +155,4 @@ fn beneath(from: &Path, path: &str) -> Option<PathBuf> {
 
 fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
-}
-
-/// A Windows event as `evtx_dump` writes it, with its fields side by side as rules name them; `None`: it is another.
-fn flat(raw: &str) -> Option<String> {
-    let document: Value = serde_json::from_str(raw).ok()?;
-    let event = document.get("Event")?;
-    let system = event.get("System")?.as_object()?;
-    let mut fields = Map::new();
-    for (name, value) in system {
-        let attributes = value.get("#attributes").and_then(Value::as_object);
-        match (name.as_str(), attributes) {
-            ("Provider", Some(attributes)) => {
-                let named = attributes
-                    .iter()
-                    .map(|(name, value)| (format!("Provider_{name}"), value.clone()));
-                fields.extend(named);
-            }
-            (_, Some(attributes)) => {
-                let text = value.get("#text").cloned();
-                fields.insert(name.clone(), text.unwrap_or_else(|| Value::Object(attributes.clone())));
-            }
-            (_, None) => {
-                fields.insert(name.clone(), value.clone());
-            }
-        }
-    }
-    for section in ["EventData", "UserData"] {
-        let Some(Value::Object(data)) = event.get(section) else {
-            continue;
-        };
-        for (name, value) in data {
-            match value {
-                // The data of a user event has a root of its own.
-                Value::Object(inner) if section == "UserData" => fields.extend(inner.clone()),
-                other => {
-                    fields.insert(name.clone(), other.clone());
-                }
-            }
-        }
-    }
-    fields.remove("#attributes");
-    Some(Value::Object(fields).to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_windows_event_is_laid_flat() {
-        let raw = r##"{"Event":{"#attributes":{"xmlns":"x"},"System":{"Provider":{"#attributes":{"Name":"Sysmon","Guid":"g"}},
-            "EventID":{"#attributes":{"Qualifiers":0},"#text":1},"Channel":"c","Security":{"#attributes":{"UserID":"S-1"}}},
-            "EventData":{"Image":"a.exe"},"UserData":{"Root":{"#attributes":{"x":"y"},"Param":7}}}}"##;
-        let flat: Value = serde_json::from_str(&flat(raw).unwrap()).unwrap();
-        assert_eq!(
-            flat,
-            serde_json::json!({"Provider_Name": "Sysmon", "Provider_Guid": "g", "EventID": 1, "Channel": "c",
-                "Security": {"UserID": "S-1"}, "Image": "a.exe", "Param": 7})
-        );
-        assert_eq!(super::flat(r#"{"EventID":1}"#), None);
-    }
 }
