@@ -10,6 +10,7 @@ mod examine;
 mod found;
 pub mod judge;
 pub mod mitre;
+mod names;
 pub mod pack;
 mod recent;
 pub mod rule_tests;

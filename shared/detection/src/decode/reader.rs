@@ -141,21 +141,41 @@ impl<'a> Reader<'a> {
     /// From the first escape on.
     #[inline(never)]
     fn unescaped(&mut self, start: usize) -> Option<String> {
-        let mut text = String::with_capacity(2 * (self.at - start) + 64);
-        text.push_str(self.text.get(start..self.at)?);
+        let mut text = Vec::with_capacity(2 * (self.at - start) + 64);
+        text.extend_from_slice(&self.bytes[start..self.at]);
         loop {
             match self.peek()? {
                 b'"' => {
                     self.at += 1;
-                    return Some(text);
+                    // What was plain ends at ASCII on both sides, so that this only looks again.
+                    return String::from_utf8(text).ok();
                 }
-                b'\\' => text.push(self.escape()?),
+                b'\\' => match self.escape()? {
+                    c if c.is_ascii() => text.push(c as u8),
+                    c => text.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+                },
                 _ => return None,
             }
-            let from = self.at;
-            self.at = stop(self.bytes, from);
-            text.push_str(self.text.get(from..self.at)?);
+            self.plain(&mut text);
         }
+    }
+
+    /// Copies plain text up to where it [stops](stop), eight bytes at a time and what is too much taken away again: between
+    /// escapes there are seldom many.
+    #[inline]
+    fn plain(&mut self, text: &mut Vec<u8>) {
+        while let Some(eight) = self.bytes[self.at..].first_chunk::<8>() {
+            let plain = plain_of(*eight);
+            text.extend_from_slice(eight);
+            self.at += plain;
+            if plain < 8 {
+                text.truncate(text.len() - (8 - plain));
+                return;
+            }
+        }
+        let from = self.at;
+        self.at = stop(self.bytes, from);
+        text.extend_from_slice(&self.bytes[from..self.at]);
     }
 
     fn escape(&mut self) -> Option<char> {
@@ -244,24 +264,15 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Where plain text ends: at a quote, a backslash, a control character, or the end. Eight bytes at a time.
+/// Where plain text ends: at a quote, a backslash, a control character, or the end.
 #[inline]
 fn stop(bytes: &[u8], mut at: usize) -> usize {
-    const ONES: u64 = u64::from_le_bytes([1; 8]);
-    const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
-    const QUOTES: u64 = u64::from_le_bytes([b'"'; 8]);
-    const SLASHES: u64 = u64::from_le_bytes([b'\\'; 8]);
-    const SPACES: u64 = u64::from_le_bytes([b' '; 8]);
     while let Some(eight) = bytes[at..].first_chunk::<8>() {
-        let word = u64::from_le_bytes(*eight);
-        // A byte's high bit is set where subtracting one (or 32) borrows: zero (or below a space). Above the first such
-        // byte the borrow may set others; only the first is looked at.
-        let zero = |word: u64| word.wrapping_sub(ONES) & !word;
-        let found = (zero(word ^ QUOTES) | zero(word ^ SLASHES) | (word.wrapping_sub(SPACES) & !word)) & HIGH;
-        if found != 0 {
-            return at + found.trailing_zeros() as usize / 8;
+        let plain = plain_of(*eight);
+        at += plain;
+        if plain < 8 {
+            return at;
         }
-        at += 8;
     }
     while let Some(byte) = bytes.get(at) {
         if matches!(byte, b'"' | b'\\' | 0..b' ') {
@@ -270,4 +281,20 @@ fn stop(bytes: &[u8], mut at: usize) -> usize {
         at += 1;
     }
     at
+}
+
+/// How many of eight bytes are plain text before one that is not.
+#[inline]
+fn plain_of(eight: [u8; 8]) -> usize {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
+    const QUOTES: u64 = u64::from_le_bytes([b'"'; 8]);
+    const SLASHES: u64 = u64::from_le_bytes([b'\\'; 8]);
+    const SPACES: u64 = u64::from_le_bytes([b' '; 8]);
+    let word = u64::from_le_bytes(eight);
+    // A byte's high bit is set where subtracting one (or 32) borrows: zero (or below a space). Above the first such byte
+    // the borrow may set others; only the first is looked at.
+    let zero = |word: u64| word.wrapping_sub(ONES) & !word;
+    let found = (zero(word ^ QUOTES) | zero(word ^ SLASHES) | (word.wrapping_sub(SPACES) & !word)) & HIGH;
+    found.trailing_zeros() as usize / 8
 }

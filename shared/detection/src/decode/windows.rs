@@ -4,72 +4,168 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::sync::LazyLock;
 
 use super::channels::Source;
-use super::json::text;
 use super::{Context, Format, blank, calendar, fixed, words};
-use crate::{Event, Fields, Value};
+use crate::names::Names;
+use crate::{Event, Fields, LogSource, Value};
+
+/// Names of fields that the decoder asks for, each found in one pass over an event.
+macro_rules! known {
+    ($($variant:ident = $name:literal),+ $(,)?) => {
+        #[derive(Clone, Copy)]
+        enum Known { $($variant),+ }
+        const KNOWN: &[&str] = &[$($name),+];
+    };
+}
+
+known! {
+    EventId = "EventID",
+    Channel = "Channel",
+    Provider = "Provider_Name",
+    SourceName = "SourceName",
+    ProviderName = "ProviderName",
+    Computer = "Computer",
+    Hostname = "Hostname",
+    ComputerName = "ComputerName",
+    MachineName = "MachineName",
+    EventType = "EventType",
+    TimeCreated = "TimeCreated",
+    SystemTime = "SystemTime",
+    Timestamp = "@timestamp",
+    UtcTime = "UtcTime",
+    EventTime = "EventTime",
+    SubjectUserName = "SubjectUserName",
+    SubjectLogonId = "SubjectLogonId",
+    TargetUserName = "TargetUserName",
+    User = "User",
+    LogonId = "LogonId",
+    Image = "Image",
+    NewProcessName = "NewProcessName",
+    Application = "Application",
+    CommandLine = "CommandLine",
+    CurrentDirectory = "CurrentDirectory",
+    ParentImage = "ParentImage",
+    ParentProcessName = "ParentProcessName",
+    ParentCommandLine = "ParentCommandLine",
+    TargetFilename = "TargetFilename",
+    ImageLoaded = "ImageLoaded",
+    TargetObject = "TargetObject",
+    QueryName = "QueryName",
+    ServiceName = "ServiceName",
+    ScriptBlockText = "ScriptBlockText",
+    SourceIp = "SourceIp",
+    IpAddress = "IpAddress",
+    SourceAddress = "SourceAddress",
+    DestinationIp = "DestinationIp",
+    DestAddress = "DestAddress",
+    SourcePort = "SourcePort",
+    IpPort = "IpPort",
+    DestinationPort = "DestinationPort",
+    DestPort = "DestPort",
+}
+
+/// The numbers of the known names.
+static NUMBERS: LazyLock<Names> = LazyLock::new(|| Names::new(KNOWN.iter().copied()));
 
 /// Where the forms have a time, in the order of trust.
-const TIMES: &[&str] = &["TimeCreated", "SystemTime", "@timestamp", "UtcTime", "EventTime"];
-/// Names of Windows, and what collectors call the same.
-const ALIASES: &[(&str, &[&str])] = &[
+const TIMES: [Known; 5] = [
+    Known::TimeCreated,
+    Known::SystemTime,
+    Known::Timestamp,
+    Known::UtcTime,
+    Known::EventTime,
+];
+/// Names of Windows, and what flat forms call the same.
+const FLAT: &[(Known, &[Known])] = &[
+    (Known::Provider, &[Known::SourceName, Known::ProviderName]),
     (
-        "Provider_Name",
-        &["SourceName", "ProviderName", "Provider", "provider_name", "source_name"],
+        Known::Computer,
+        &[Known::Hostname, Known::ComputerName, Known::MachineName],
     ),
-    (
-        "Computer",
-        &["Hostname", "ComputerName", "computer_name", "MachineName", "host.name"],
-    ),
-    ("Channel", &["channel", "log_name", "LogName"]),
-    ("EventID", &["event_id", "EventId", "event.code"]),
-    ("EventRecordID", &["record_id", "RecordNumber"]),
+];
+/// Names of Windows, and what Winlogbeat calls the same.
+const WINLOG: &[(&str, &str)] = &[
+    ("Provider_Name", "provider_name"),
+    ("Computer", "computer_name"),
+    ("Channel", "channel"),
+    ("EventID", "event_id"),
+    ("EventRecordID", "record_id"),
 ];
 /// Security's own names in events of processes that start, and those that rules know from Sysmon.
-const AS_SYSMON: &[(&str, &str)] = &[
-    ("NewProcessName", "Image"),
-    ("ParentProcessName", "ParentImage"),
-    ("SubjectUserName", "User"),
-    ("SubjectLogonId", "LogonId"),
+const AS_SYSMON: &[(Known, Known)] = &[
+    (Known::NewProcessName, Known::Image),
+    (Known::ParentProcessName, Known::ParentImage),
+    (Known::SubjectUserName, Known::User),
+    (Known::SubjectLogonId, Known::LogonId),
 ];
 /// Logons, and what else is about the account that Windows calls the target.
 const LOGONS: &[u32] = &[4624, 4625, 4634, 4648, 4672, 4768, 4769, 4770, 4771, 4776, 4778, 4779];
 
 pub(super) fn decode<'a>(raw: &'a str, fields: Fields<'a>, context: Context) -> Result<Event<'a>, Fields<'a>> {
-    let Some(form) = Form::of(&fields, context.named) else {
+    let mut index = Index::new();
+    index.add(&fields);
+    let Some(form) = Form::of(&fields, &index, context.named) else {
         return Err(fields);
     };
-    let mut event = blank(Format::Windows, raw, Default::default());
-    form.name(&fields, &mut event.ecs);
-    let seen = |name: &str| fields.path(name).or_else(|| event.ecs.get(name));
-    let said = |name: &str| match seen(name) {
-        Some(Value::Str(text)) => text.as_ref(),
-        _ => "",
-    };
-    let Some(code) = seen("EventID").and_then(number) else {
+    let mut event = blank(Format::Windows, raw, LogSource::default());
+    form.name(&index, &mut event.ecs);
+    index.add(&event.ecs);
+    let Some(code) = index.get(Known::EventId).and_then(number) else {
         return Err(fields);
     };
+    let said = |known| index.text(known).map_or("", |text| text.as_ref());
     let source = Source {
-        channel: said("Channel"),
-        provider: said("Provider_Name"),
+        channel: said(Known::Channel),
+        provider: said(Known::Provider),
         code,
-        event_type: said("EventType"),
+        event_type: said(Known::EventType),
     };
     (event.logsource, event.also) = source.logsource();
-    event.time = TIMES.iter().find_map(|name| calendar::iso(said(name)));
+    event.time = TIMES.iter().find_map(|known| calendar::iso(said(*known)));
+    let mut ecs = Fields(Vec::with_capacity(24));
     if code == 4688 {
-        as_sysmon(&fields, &mut event.ecs);
+        as_sysmon(&index, &mut ecs);
     }
-    normalise(&fields, &mut event, code);
+    normalise(&index, event.logsource.category.as_deref(), code, &mut ecs);
+    event.ecs.0.append(&mut ecs.0);
     event.original = fields;
     Ok(event)
+}
+
+/// The known fields of an event. The first of a name counts.
+struct Index<'f, 'a>([Option<&'f Value<'a>>; KNOWN.len()]);
+
+impl<'f, 'a> Index<'f, 'a> {
+    fn new() -> Self {
+        Self([None; KNOWN.len()])
+    }
+
+    fn add(&mut self, fields: &'f Fields<'a>) {
+        for (name, value) in &fields.0 {
+            if let Some(number) = NUMBERS.number(name) {
+                self.0[number as usize].get_or_insert(value);
+            }
+        }
+    }
+
+    fn get(&self, known: Known) -> Option<&'f Value<'a>> {
+        self.0[known as usize]
+    }
+
+    fn text(&self, known: Known) -> Option<&'f Cow<'a, str>> {
+        match self.get(known) {
+            Some(Value::Str(text)) => Some(text),
+            _ => None,
+        }
+    }
 }
 
 /// Where the fields of an event are.
 #[derive(Clone, Copy)]
 enum Form<'f, 'a> {
-    /// All at the top.
+    /// All at the top, a few under names of the collector.
     Flat,
     /// Below `winlog`, those of the event itself below `event_data` and `user_data` there.
     Winlog(&'f Fields<'a>),
@@ -78,10 +174,10 @@ enum Form<'f, 'a> {
 }
 
 impl<'f, 'a> Form<'f, 'a> {
-    fn of(fields: &'f Fields<'a>, named: bool) -> Option<Self> {
-        if fields.get("EventID").is_some() {
-            let names = ["Channel", "SourceName", "Provider_Name", "ProviderName"];
-            let is_windows = named || names.iter().any(|name| text(fields, name).is_some());
+    fn of(fields: &'f Fields<'a>, index: &Index<'f, 'a>, named: bool) -> Option<Self> {
+        if index.get(Known::EventId).is_some() {
+            let names = [Known::Channel, Known::SourceName, Known::Provider, Known::ProviderName];
+            let is_windows = named || names.iter().any(|known| index.text(*known).is_some());
             return is_windows.then_some(Self::Flat);
         }
         if let Some(Value::Map(winlog)) = fields.get("winlog") {
@@ -98,11 +194,23 @@ impl<'f, 'a> Form<'f, 'a> {
     }
 
     /// Gives every field of the event its name of Windows, where it has another.
-    fn name(self, fields: &Fields<'a>, named: &mut Fields<'a>) {
+    fn name(self, index: &Index<'f, 'a>, named: &mut Fields<'a>) {
         match self {
-            Self::Flat => alias(fields, fields, named),
+            Self::Flat => {
+                for (known, others) in FLAT {
+                    if index.get(*known).is_none()
+                        && let Some(value) = others.iter().find_map(|other| index.get(*other))
+                    {
+                        named.push(KNOWN[*known as usize], value.clone());
+                    }
+                }
+            }
             Self::Winlog(winlog) => {
-                alias(winlog, fields, named);
+                for (name, other) in WINLOG {
+                    if let Some(value) = winlog.get(other) {
+                        named.push(*name, value.clone());
+                    }
+                }
                 for below in ["event_data", "user_data"] {
                     if let Some(Value::Map(data)) = winlog.get(below) {
                         lift(data, named);
@@ -120,18 +228,6 @@ impl<'f, 'a> Form<'f, 'a> {
                     }
                 }
             }
-        }
-    }
-}
-
-/// Fields that a collector renamed.
-fn alias<'a>(from: &Fields<'a>, fields: &Fields<'a>, named: &mut Fields<'a>) {
-    for (name, others) in ALIASES {
-        if fields.get(name).is_none()
-            && let Some(value) = others.iter().find_map(|other| from.path(other))
-            && !matches!(value, Value::Map(_))
-        {
-            named.push(*name, value.clone());
         }
     }
 }
@@ -240,11 +336,12 @@ fn data_element<'a>(element: &Value<'a>, named: &mut Fields<'a>) {
     named.0.push((name, value.clone()));
 }
 
-fn as_sysmon<'a>(fields: &Fields<'a>, named: &mut Fields<'a>) {
-    for (name, as_name) in AS_SYSMON {
-        let known = fields.get(as_name).is_some() || named.get(as_name).is_some();
-        if !known && let Some(value) = fields.get(name).or_else(|| named.get(name)).cloned() {
-            named.push(*as_name, value);
+fn as_sysmon<'a>(index: &Index<'_, 'a>, named: &mut Fields<'a>) {
+    for (known, as_known) in AS_SYSMON {
+        if index.get(*as_known).is_none()
+            && let Some(value) = index.get(*known)
+        {
+            named.push(KNOWN[*as_known as usize], value.clone());
         }
     }
 }
@@ -265,80 +362,85 @@ enum As {
     Port,
 }
 
-/// The ECS name of a field of Windows. Where two are the same, the first that the event has counts.
-fn normalised(name: &str) -> Option<(&'static str, As)> {
-    Some(match name {
-        "Image" | "NewProcessName" | "Application" => ("process.executable", As::Text),
-        "CommandLine" => ("process.command_line", As::Text),
-        "CurrentDirectory" => ("process.working_directory", As::Text),
-        "ParentImage" | "ParentProcessName" => ("process.parent.executable", As::Text),
-        "ParentCommandLine" => ("process.parent.command_line", As::Text),
-        "TargetFilename" => ("file.path", As::Text),
-        "ImageLoaded" => ("dll.path", As::Text),
-        "TargetObject" => ("registry.path", As::Text),
-        "QueryName" => ("dns.question.name", As::Text),
-        "ServiceName" => ("service.name", As::Text),
-        "ScriptBlockText" => ("powershell.file.script_block_text", As::Text),
-        "SourceIp" | "IpAddress" | "SourceAddress" => ("source.ip", As::Address),
-        "DestinationIp" | "DestAddress" => ("destination.ip", As::Address),
-        "SourcePort" | "IpPort" => ("source.port", As::Port),
-        "DestinationPort" | "DestPort" => ("destination.port", As::Port),
-        "Computer" | "Hostname" => ("host.name", As::Text),
-        "Provider_Name" | "SourceName" => ("event.provider", As::Text),
-        "Message" => ("message", As::Text),
-        _ => return None,
-    })
-}
+/// Fields of Windows and their names in ECS. Where two have the same name, the first that the event has counts.
+const ECS: &[(Known, &str, As)] = &[
+    (Known::Image, "process.executable", As::Text),
+    (Known::NewProcessName, "process.executable", As::Text),
+    (Known::Application, "process.executable", As::Text),
+    (Known::CommandLine, "process.command_line", As::Text),
+    (Known::CurrentDirectory, "process.working_directory", As::Text),
+    (Known::ParentImage, "process.parent.executable", As::Text),
+    (Known::ParentProcessName, "process.parent.executable", As::Text),
+    (Known::ParentCommandLine, "process.parent.command_line", As::Text),
+    (Known::TargetFilename, "file.path", As::Text),
+    (Known::ImageLoaded, "dll.path", As::Text),
+    (Known::TargetObject, "registry.path", As::Text),
+    (Known::QueryName, "dns.question.name", As::Text),
+    (Known::ServiceName, "service.name", As::Text),
+    (Known::ScriptBlockText, "powershell.file.script_block_text", As::Text),
+    (Known::SourceIp, "source.ip", As::Address),
+    (Known::IpAddress, "source.ip", As::Address),
+    (Known::SourceAddress, "source.ip", As::Address),
+    (Known::DestinationIp, "destination.ip", As::Address),
+    (Known::DestAddress, "destination.ip", As::Address),
+    (Known::SourcePort, "source.port", As::Port),
+    (Known::IpPort, "source.port", As::Port),
+    (Known::DestinationPort, "destination.port", As::Port),
+    (Known::DestPort, "destination.port", As::Port),
+    (Known::Computer, "host.name", As::Text),
+    (Known::Hostname, "host.name", As::Text),
+    (Known::Provider, "event.provider", As::Text),
+    (Known::SourceName, "event.provider", As::Text),
+];
 
-fn normalise<'a>(fields: &Fields<'a>, event: &mut Event<'a>, code: u32) {
-    let mut ecs = Fields(Vec::with_capacity(16));
-    for (name, value) in fields.0.iter().chain(&event.ecs.0) {
-        let Some((name, kind)) = normalised(name) else { continue };
-        let Value::Str(text) = value else { continue };
-        let value = match kind {
-            As::Text if text.is_empty() || text == "-" => continue,
-            As::Text => Value::Str(text.clone()),
-            As::Address if text.parse::<IpAddr>().is_ok() => Value::Str(text.clone()),
-            As::Address => continue,
-            As::Port => match text.parse::<u16>() {
-                Ok(port) => Value::Int(port.into()),
-                Err(_) => continue,
-            },
-        };
-        if ecs.get(name).is_none() {
-            ecs.push(name, value);
+fn normalise<'a>(index: &Index<'_, 'a>, category: Option<&str>, code: u32, ecs: &mut Fields<'a>) {
+    let mut last = "";
+    for (known, name, kind) in ECS {
+        if *name != last
+            && let Some(value) = index.get(*known).and_then(|value| kind.of(value))
+        {
+            last = name;
+            ecs.push(*name, value);
         }
     }
     ecs.push("event.code", Value::Str(code.to_string().into()));
-    if let Some((category, outcome)) = meaning(event.logsource.category.as_deref(), code) {
+    if let Some((category, outcome)) = meaning(category, code) {
         ecs.push("event.category", words(&[category]));
         if let Some(outcome) = outcome {
             ecs.push("event.outcome", fixed(outcome));
         }
     }
-    let said = |name: &str| text(fields, name).or_else(|| text(&event.ecs, name));
-    accounts(said, code, &mut ecs);
-    event.ecs.0.append(&mut ecs.0);
+    accounts(index, code, ecs);
+}
+
+impl As {
+    /// The value, if it is what the field is for.
+    fn of<'a>(self, value: &Value<'a>) -> Option<Value<'a>> {
+        match (self, value) {
+            (Self::Text, Value::Str(text)) if !text.is_empty() && text != "-" => Some(value.clone()),
+            (Self::Address, Value::Str(text)) if text.parse::<IpAddr>().is_ok() => Some(value.clone()),
+            (Self::Port, Value::Str(text)) => text.parse::<u16>().ok().map(|port| Value::Int(port.into())),
+            (Self::Port, Value::Int(port)) => u16::try_from(*port).ok().map(|port| Value::Int(port.into())),
+            _ => None,
+        }
+    }
 }
 
 /// Who acts, and on whom.
-fn accounts<'f, 'a: 'f>(said: impl Fn(&str) -> Option<&'f Cow<'a, str>>, code: u32, ecs: &mut Fields<'a>) {
-    let known = |name: &str| said(name).filter(|name| *name != "-");
-    let (subject, target) = (known("SubjectUserName"), known("TargetUserName"));
-    let (user, on) = if LOGONS.contains(&code) {
-        (target.or(subject), None)
-    } else {
-        (subject.or(target), target)
-    };
+fn accounts<'a>(index: &Index<'_, 'a>, code: u32, ecs: &mut Fields<'a>) {
+    let known = |known| index.text(known).filter(|name| !name.is_empty() && *name != "-");
+    let (subject, target) = (known(Known::SubjectUserName), known(Known::TargetUserName));
+    let logon = LOGONS.contains(&code);
+    let user = if logon { target.or(subject) } else { subject.or(target) };
     match user {
         Some(user) => ecs.push("user.name", Value::Str(user.clone())),
         None => {
-            if let Some(user) = known("User") {
+            if let Some(user) = known(Known::User) {
                 ecs.push("user.name", Value::Str(account(user)));
             }
         }
     }
-    if let Some(target) = on.filter(|_| subject.is_some()) {
+    if let (Some(target), false, true) = (target, logon, subject.is_some()) {
         ecs.push("user.target.name", Value::Str(target.clone()));
     }
 }
@@ -365,4 +467,105 @@ fn meaning(category: Option<&str>, code: u32) -> Option<(&'static str, Option<&'
         (None, 4625 | 4771) => ("authentication", Some("failure")),
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::decode as any;
+
+    const FLAT: &str = r#"{"EventID":1,"Channel":"Microsoft-Windows-Sysmon/Operational","SourceName":"Microsoft-Windows-Sysmon","Hostname":"ws-1","@timestamp":"2020-09-21T23:19:01.473Z","Image":"C:\\Windows\\cmd.exe","CommandLine":"cmd /c whoami","User":"LAB\\ana"}"#;
+    const WINLOG: &str = r#"{"@timestamp":"2020-09-21T23:19:01.473Z","event":{"code":"1"},"winlog":{"channel":"Microsoft-Windows-Sysmon/Operational","provider_name":"Microsoft-Windows-Sysmon","event_id":"1","computer_name":"ws-1","event_data":{"Image":"C:\\Windows\\cmd.exe","CommandLine":"cmd /c whoami","User":"LAB\\ana"}}}"#;
+    const XML: &str = r##"{"Event":{"#attributes":{"xmlns":"x"},"System":{"Provider":{"#attributes":{"Name":"Microsoft-Windows-Sysmon"}},"EventID":1,"Channel":"Microsoft-Windows-Sysmon/Operational","Computer":"ws-1","TimeCreated":{"#attributes":{"SystemTime":"2020-09-21T23:19:01.473Z"}}},"EventData":{"Image":"C:\\Windows\\cmd.exe","CommandLine":"cmd /c whoami","User":"LAB\\ana"}}}"##;
+    const LISTED: &str = r##"{"Event":{"System":{"Provider":{"@Name":"Microsoft-Windows-Sysmon"},"EventID":{"@Qualifiers":"0","#text":"1"},"Channel":"Microsoft-Windows-Sysmon/Operational","Computer":"ws-1","TimeCreated":{"@SystemTime":"2020-09-21T23:19:01.473Z"}},"EventData":{"Data":[{"@Name":"Image","#text":"C:\\Windows\\cmd.exe"},{"@Name":"CommandLine","#text":"cmd /c whoami"},{"@Name":"User","#text":"LAB\\ana"},{"#text":"one"},{"#text":"two"}]}}}"##;
+
+    fn read(raw: &str) -> Event<'_> {
+        any(
+            raw,
+            Format::Auto,
+            threatstream_domain::Timestamp::from_secs(1_795_338_000),
+        )
+    }
+
+    #[test]
+    fn every_form_says_the_same() {
+        for raw in [FLAT, WINLOG, XML, LISTED] {
+            let event = read(raw);
+            assert_eq!(event.format, "windows", "{raw}");
+            assert_eq!(event.logsource.category.as_deref(), Some("process_creation"), "{raw}");
+            assert_eq!(
+                event.time.map(|time| time.to_string()).as_deref(),
+                Some("2020-09-21T23:19:01.473Z"),
+                "{raw}"
+            );
+            for (field, expected) in [
+                ("Image", r"C:\Windows\cmd.exe"),
+                ("CommandLine", "cmd /c whoami"),
+                ("EventID", "1"),
+                ("Provider_Name", "Microsoft-Windows-Sysmon"),
+                ("Computer", "ws-1"),
+                ("process.executable", r"C:\Windows\cmd.exe"),
+                ("user.name", "ana"),
+                ("host.name", "ws-1"),
+                ("event.code", "1"),
+            ] {
+                let found = event.field(field).and_then(Value::text);
+                assert_eq!(found.as_deref(), Some(expected), "{field} of {raw}");
+            }
+        }
+    }
+
+    #[test]
+    fn data_without_a_name_is_one_field() {
+        let values = |raw| read(raw).field("Data").cloned();
+        let expected = Value::List(vec![Value::str("one"), Value::str("two")]);
+        assert_eq!(values(LISTED), Some(expected.clone()));
+        let winlog = r#"{"winlog":{"channel":"Windows PowerShell","event_id":400,"event_data":{"param1":"one","param2":"two"}}}"#;
+        assert_eq!(values(winlog), Some(expected));
+        assert_eq!(read(winlog).logsource.category.as_deref(), Some("ps_classic_start"));
+    }
+
+    #[test]
+    fn a_process_that_security_saw_is_found_by_the_names_of_sysmon() {
+        let raw = r#"{"EventID":4688,"Channel":"Security","SubjectUserName":"ana","TargetUserName":"-","NewProcessName":"C:\\x.exe","ParentProcessName":"C:\\p.exe"}"#;
+        let event = read(raw);
+        for (field, expected) in [
+            ("Image", r"C:\x.exe"),
+            ("ParentImage", r"C:\p.exe"),
+            ("User", "ana"),
+            ("user.name", "ana"),
+        ] {
+            assert_eq!(
+                event.field(field).and_then(Value::text).as_deref(),
+                Some(expected),
+                "{field}"
+            );
+        }
+        assert_eq!(event.logsource.service.as_deref(), Some("security"));
+    }
+
+    #[test]
+    fn logons_are_of_the_account_that_logs_on() {
+        let raw = r#"{"EventID":4625,"Channel":"Security","SubjectUserName":"WS-1$","TargetUserName":"ana","IpAddress":"203.0.113.7","IpPort":"50538"}"#;
+        let event = read(raw);
+        assert_eq!(event.ecs_text("user.name").as_deref(), Some("ana"));
+        assert_eq!(event.ecs_text("source.ip").as_deref(), Some("203.0.113.7"));
+        assert_eq!(event.ecs.get("source.port"), Some(&Value::Int(50_538)));
+        assert_eq!(event.ecs_text("event.outcome").as_deref(), Some("failure"));
+        let raw = r#"{"EventID":4720,"Channel":"Security","SubjectUserName":"admin","TargetUserName":"ana"}"#;
+        assert_eq!(read(raw).ecs_text("user.name").as_deref(), Some("admin"));
+        assert_eq!(read(raw).ecs_text("user.target.name").as_deref(), Some("ana"));
+    }
+
+    #[test]
+    fn what_only_looks_like_windows_is_not() {
+        for raw in [
+            r#"{"EventID":"seven"}"#,
+            r#"{"EventID":7,"msg":"x"}"#,
+            r#"{"winlog":{}}"#,
+            r#"{"Event":{"System":1}}"#,
+        ] {
+            assert_eq!(read(raw).format, "json", "{raw}");
+        }
+    }
 }

@@ -8,8 +8,8 @@ use super::encoding;
 use super::error::RuleError;
 use super::explain::Written;
 use super::modifiers::{Mode, Modifiers, Transform};
-use super::names::Names;
 use super::pattern::{self, Part, Place, TextTest};
+use crate::names::Names;
 use crate::yaml::Node;
 
 /// The number of the field that stands for the whole line, as keywords see it.

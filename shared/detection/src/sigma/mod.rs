@@ -41,7 +41,7 @@ mod literals;
 mod load;
 mod lookup;
 mod modifiers;
-mod names;
+
 mod pattern;
 mod prefilter;
 mod route;

@@ -59,17 +59,27 @@ pub(super) fn lower(text: &str) -> std::borrow::Cow<'_, str> {
 /// Appends the [`lower`] case of a text.
 pub(super) fn lower_onto(lowered: &mut String, text: &str) {
     let mut rest = text;
-    while !rest.is_empty() {
-        let ascii = rest.bytes().position(|byte| !byte.is_ascii()).unwrap_or(rest.len());
+    loop {
+        let ascii = ascii_run(rest);
         let from = lowered.len();
         lowered.push_str(&rest[..ascii]);
         lowered[from..].make_ascii_lowercase();
         let mut chars = rest[ascii..].chars();
-        if let Some(c) = chars.next() {
-            lowered.extend(c.to_lowercase());
-        }
+        let Some(c) = chars.next() else { return };
+        lowered.extend(c.to_lowercase());
         rest = chars.as_str();
     }
+}
+
+/// How many bytes of ASCII a text begins with.
+fn ascii_run(text: &str) -> usize {
+    if text.is_ascii() {
+        return text.len();
+    }
+    let bytes = text.as_bytes();
+    let whole = bytes.chunks(32).take_while(|chunk| chunk.is_ascii()).count() * 32;
+    let rest = bytes[whole..].iter().take_while(|byte| byte.is_ascii()).count();
+    whole + rest
 }
 
 /// Reads a Sigma string. A backslash takes the meaning from `*`, `?` and another backslash, and is itself elsewhere.

@@ -7,9 +7,9 @@ use aho_corasick::{Anchored, dfa, nfa, packed};
 
 use super::detection::{Detection, Interner, LINE};
 use super::lookup::{Candidates, Lookup};
-use super::names::Names;
 use super::prefilter::{In, needs};
 use super::rule::Rule;
+use crate::names::Names;
 use crate::{Event, LogSource};
 
 /// A letter that expressions without regard to case take for `s`, but that is lower case itself.

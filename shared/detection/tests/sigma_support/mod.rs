@@ -149,3 +149,19 @@ pub(crate) fn load_files(files: &[(String, String)]) -> RuleSet {
             .map(|(name, text)| (Cow::from(name.as_str()), Cow::from(text.as_str()))),
     )
 }
+
+/// The lines of the Windows captures.
+pub(crate) fn captures(corpora: &std::path::Path) -> String {
+    let mut archives: Vec<_> = std::fs::read_dir(corpora.join("windows"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "zip"))
+        .collect();
+    archives.sort();
+    let mut lines = String::new();
+    for archive in archives {
+        lines.push_str(&String::from_utf8_lossy(&output("unzip", &["-p", archive.to_str().unwrap()])));
+        lines.push('\n');
+    }
+    lines
+}

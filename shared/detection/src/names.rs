@@ -2,7 +2,7 @@
 
 /// Names, each with a number. The names are the rules', so that no event can make the table slow.
 #[derive(Debug, Default)]
-pub(super) struct Names {
+pub(crate) struct Names {
     /// Open addressing: the hash, and one more than the number; a power of two of them, at most half of them taken.
     places: Vec<(u32, u32)>,
     names: Vec<Box<str>>,
@@ -10,7 +10,7 @@ pub(super) struct Names {
 
 impl Names {
     /// Numbers names in their order. Of equal ones the first counts; an empty one is never found.
-    pub(super) fn new<'n>(names: impl IntoIterator<Item = &'n str>) -> Self {
+    pub(crate) fn new<'n>(names: impl IntoIterator<Item = &'n str>) -> Self {
         let names: Vec<Box<str>> = names.into_iter().map(Into::into).collect();
         let mut own = Self {
             places: vec![(0, 0); (names.len() * 2).next_power_of_two()],
@@ -33,7 +33,7 @@ impl Names {
 
     /// The number of a name.
     #[inline]
-    pub(super) fn number(&self, name: &str) -> Option<u32> {
+    pub(crate) fn number(&self, name: &str) -> Option<u32> {
         if self.places.is_empty() {
             return None;
         }
