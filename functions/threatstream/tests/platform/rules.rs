@@ -225,7 +225,7 @@ fn explain_finds_the_rules_by_itself_and_escapes_what_is_hostile() {
     );
     let event = json(&explained);
     assert_eq!(event["nearest"].as_array().map(Vec::len), Some(2));
-    assert_eq!(event["rules"][0]["counted_by"][0]["group_by"][0][0].is_string(), true);
+    assert!(event["rules"][0]["counted_by"][0]["group_by"][0][0].is_string());
 }
 
 #[test]
