@@ -1,4 +1,4 @@
-//! Log sources, collections, filters: what a rule set makes of its files.
+//! Log sources, attributes, collections: what a rule set makes of its files.
 
 mod sigma_support;
 
@@ -154,29 +154,6 @@ fn the_hash_is_of_content_alone() {
 }
 
 #[test]
-fn filters_by_id_by_name_and_by_log_source() {
-    let filter = |rules: &str, product: &str| {
-        format!(
-            "title: f\nlogsource: {{ product: {product} }}\nfilter:\n    rules: {rules}\n    sel:\n        user|startswith: adm_\n    condition: not sel\n"
-        )
-    };
-    let (a, b) = (base("a", "name: first"), base("b", ""));
-    for rules in ["[a]", "[first]", "a"] {
-        let set = load(&[&filter(rules, "test"), &a, &b]);
-        assert_eq!(reasons(&set), Vec::<&str>::new());
-        assert_eq!(matching(&set, r#"{"f":"a","user":"joe"}"#), ["a"]);
-        assert!(matching(&set, r#"{"f":"a","user":"adm_joe"}"#).is_empty());
-        assert_eq!(matching(&set, r#"{"f":"b","user":"adm_joe"}"#), ["b"]);
-    }
-    let any = load(&[&filter("any", "test"), &a, &b]);
-    assert!(matching(&any, r#"{"f":"b","user":"adm_joe"}"#).is_empty());
-    let other = load(&[&filter("[a]", "other"), &a]);
-    assert_eq!(reasons(&other), ["none of its rules has its log source"]);
-    let unknown = load(&[&filter("[z]", "test"), &a]);
-    assert_eq!(reasons(&unknown), ["it filters the rule `z`, which is not loaded"]);
-}
-
-#[test]
 fn collections_with_a_global_part() {
     let text = "action: global\ntitle: t\nlogsource: { product: test }\ndetection: { condition: sel }\n---\nid: a\ndetection: { sel: { f: a } }\n---\nid: b\ndetection: { sel: { f: b } }\n---\naction: repeat\nid: c\ndetection: { sel: { g: c } }\n---\naction: reset\n---\nid: d\ndetection: { sel: { f: d } }\n";
     let set = load(&[text]);
@@ -223,4 +200,47 @@ fn the_prefilter_over_bytes_says_no_where_it_can() {
     assert!(derived.might_match(b"anything"));
     assert_eq!(derived.unfiltered().count(), 1);
     assert_eq!(set.unfiltered().count(), 0);
+}
+
+#[test]
+fn a_deprecated_rule_goes_where_its_successor_is() {
+    let old = base("a", "status: deprecated");
+    let successor = |kind: &str| base("b", &format!("related: [{{ id: a, type: {kind} }}]"));
+    let alone = load(&[&old]);
+    assert_eq!(alone.rules().len(), 1, "nothing else finds it");
+    for kind in ["obsolete", "merged", "renamed"] {
+        let set = load(&[&old, &successor(kind)]);
+        assert_eq!(
+            reasons(&set),
+            ["it is deprecated, and `b`, which replaces it, is loaded"],
+            "{kind}"
+        );
+        let current = load(&[&base("a", ""), &successor(kind)]);
+        assert_eq!(
+            current.rules().len(),
+            2,
+            "{kind}: it does not say that it is deprecated"
+        );
+    }
+    assert_eq!(load(&[&old, &successor("similar")]).rules().len(), 2);
+    let unsupported = load(&[&base("a", "status: unsupported")]);
+    assert_eq!(reasons(&unsupported), ["its status says that it is unsupported"]);
+    let counted =
+        "title: c\nid: c\ncorrelation: { type: event_count, rules: [a], timespan: 1m, condition: { gte: 1 } }\n";
+    let still = load(&[&old, &successor("obsolete"), counted]);
+    assert_eq!(reasons(&still), Vec::<&str>::new(), "a correlation counts it");
+}
+
+#[test]
+fn another_taxonomy_is_not_guessed_at() {
+    let set = load(&[
+        &base("a", "taxonomy: sigma"),
+        &base("b", "taxonomy: ecs"),
+        &base("c", "taxonomy: acme"),
+    ]);
+    assert_eq!(set.rules().len(), 2);
+    assert_eq!(
+        reasons(&set),
+        ["the taxonomy `acme` is not known; allowed are sigma and ecs"]
+    );
 }

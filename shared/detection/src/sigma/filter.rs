@@ -17,8 +17,11 @@ struct Filter {
 }
 
 impl Loader {
-    pub(super) fn filter(&mut self, document: &Document) {
-        let applied = self.read_filter(document).and_then(|filter| self.apply(&filter));
+    /// Adds a filter to the rules it names. `correlations` are only there to say what it does not go with.
+    pub(super) fn filter(&mut self, document: &Document, correlations: &[Document]) {
+        let applied = self
+            .read_filter(document)
+            .and_then(|filter| self.apply(&filter, correlations));
         match applied {
             Ok(()) => self.digests.push(document.digest.clone()),
             Err(error) => self.aside(&document.origin, &error),
@@ -32,6 +35,7 @@ impl Loader {
         if rules.is_empty() {
             return Err(RuleError::attribute("filter.rules", "is missing"));
         }
+        rule::taxonomy(node)?;
         let logsource = rule::logsource(node)?;
         let detection = Detection::compile(section, "filter", &["rules"], &mut self.interner)?;
         Ok(Filter {
@@ -41,7 +45,7 @@ impl Loader {
         })
     }
 
-    fn apply(&mut self, filter: &Filter) -> Result<(), RuleError> {
+    fn apply(&mut self, filter: &Filter, correlations: &[Document]) -> Result<(), RuleError> {
         let any = matches!(filter.rules.as_slice(), [only] if only.eq_ignore_ascii_case("any"));
         let mut known = HashSet::new();
         let mut applied = false;
@@ -64,6 +68,17 @@ impl Loader {
         {
             // Those that are there stay filtered: a filter over many rules is not lost with one of them.
             if !applied {
+                let named = |document: &Document| {
+                    ["id", "name"].iter().any(|attribute| {
+                        let own = document.node.get(attribute).and_then(Node::text);
+                        own.map(str::trim) == Some(missing.as_str())
+                    })
+                };
+                if correlations.iter().any(named) {
+                    return Err(RuleError::Unsupported(format!(
+                        "it filters `{missing}`, a correlation; a filter is for the rules that it counts"
+                    )));
+                }
                 return Err(RuleError::Reference(format!(
                     "it filters the rule `{missing}`, which is not loaded"
                 )));

@@ -1,11 +1,11 @@
 //! From files to a rule set.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sha2::{Digest as _, Sha256};
 
-use super::correlation::Correlation;
+use super::correlation::{Correlation, references};
 use super::detection::{Detection, Interner};
 use super::error::RuleError;
 use super::prefilter::RawPrefilter;
@@ -35,6 +35,8 @@ pub(super) struct Loader {
     pub(super) correlations: Vec<Correlation>,
     /// Whether correlations that others count are threats by themselves, by the place of their documents.
     pub(super) alone: HashMap<usize, bool>,
+    /// Which rule is used instead of which, by their ids.
+    replaced: HashMap<String, String>,
     set_aside: Vec<SetAside>,
     pub(super) digests: Vec<String>,
 }
@@ -57,8 +59,9 @@ pub(super) fn load(mut files: Vec<(Cow<'_, str>, Cow<'_, str>)>) -> RuleSet {
             loader.rule(&document);
         }
     }
+    loader.retire(&correlations);
     for document in &filters {
-        loader.filter(document);
+        loader.filter(document, &correlations);
     }
     loader.correlate(&correlations);
     loader.finish()
@@ -78,7 +81,10 @@ impl Loader {
 
     fn rule(&mut self, document: &Document) {
         match self.compile(document) {
-            Ok(compiled) => {
+            Ok((compiled, replaces)) => {
+                for old in replaces {
+                    self.replaced.insert(old, compiled.0.id.clone());
+                }
                 self.rules.push(compiled);
                 self.digests.push(document.digest.clone());
             }
@@ -86,7 +92,7 @@ impl Loader {
         }
     }
 
-    fn compile(&mut self, document: &Document) -> Result<(Rule, Detection), RuleError> {
+    fn compile(&mut self, document: &Document) -> Result<((Rule, Detection), Vec<String>), RuleError> {
         let node = &document.node;
         let Some(section) = node.get("detection") else {
             return Err(RuleError::attribute(
@@ -122,7 +128,36 @@ impl Loader {
             alerts_alone: true,
             index: 0,
         };
-        Ok((rule, detection))
+        Ok(((rule, detection), header.replaces))
+    }
+
+    /// Sets aside the rules that say they are deprecated, where what replaces them is there: both would tell of everything twice.
+    fn retire(&mut self, correlations: &[Document]) {
+        let counted = correlations.iter().flat_map(|document| references(&document.node).0);
+        let counted: HashSet<String> = counted.collect();
+        let (mut kept, mut digests) = (Vec::new(), Vec::new());
+        for ((rule, detection), digest) in std::mem::take(&mut self.rules)
+            .into_iter()
+            .zip(std::mem::take(&mut self.digests))
+        {
+            let is_counted =
+                counted.contains(&rule.id) || rule.name.as_ref().is_some_and(|name| counted.contains(name));
+            let successor = self
+                .replaced
+                .get(&rule.id)
+                .filter(|_| rule.status.as_deref() == Some("deprecated"));
+            match successor.filter(|successor| !is_counted && **successor != rule.id) {
+                Some(successor) => self.set_aside.push(SetAside {
+                    file: rule.file.clone(),
+                    reason: format!("it is deprecated, and `{successor}`, which replaces it, is loaded"),
+                }),
+                None => {
+                    kept.push((rule, detection));
+                    digests.push(digest);
+                }
+            }
+        }
+        (self.rules, self.digests) = (kept, digests);
     }
 
     fn finish(mut self) -> RuleSet {

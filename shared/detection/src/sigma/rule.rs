@@ -61,7 +61,12 @@ pub(super) struct Header {
     pub(super) false_positives: Vec<String>,
     pub(super) fields: Vec<String>,
     pub(super) recommended_actions: Vec<String>,
+    /// Ids of the rules whose place it takes.
+    pub(super) replaces: Vec<String>,
 }
+
+/// The taxonomies whose names of fields events have.
+const TAXONOMIES: [&str; 2] = ["sigma", "ecs"];
 
 impl Header {
     pub(super) fn read(node: &Node, digest: &str) -> Result<Self, RuleError> {
@@ -72,6 +77,7 @@ impl Header {
                 "its status says that it is unsupported".to_owned(),
             ));
         }
+        taxonomy(node)?;
         let mut techniques = Vec::new();
         let mut tactics = Vec::new();
         for tag in texts(node, "tags")? {
@@ -105,6 +111,7 @@ impl Header {
             false_positives: texts(node, "falsepositives")?,
             fields: texts(node, "fields")?,
             recommended_actions: texts(node, "recommended_actions")?,
+            replaces: replaces(node),
         })
     }
 
@@ -113,6 +120,36 @@ impl Header {
         self.named_type
             .unwrap_or_else(|| threat_type::derive(&self.techniques, &self.tactics, logsource))
     }
+}
+
+/// Fields of a taxonomy that nothing here speaks would never match, and nobody would be told.
+pub(super) fn taxonomy(node: &Node) -> Result<(), RuleError> {
+    match text(node, "taxonomy")? {
+        Some(name) if !TAXONOMIES.contains(&name.to_ascii_lowercase().as_str()) => {
+            let allowed = TAXONOMIES.join(" and ");
+            let reason = format!("the taxonomy `{name}` is not known; allowed are {allowed}");
+            Err(RuleError::Unsupported(reason))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The rules of `related` that this one is used instead of.
+fn replaces(node: &Node) -> Vec<String> {
+    let Some(Node::List(related)) = node.get("related") else {
+        return Vec::new();
+    };
+    let is_replaced = |entry: &&Node| {
+        matches!(
+            entry.get("type").and_then(Node::text),
+            Some("obsolete" | "merged" | "renamed")
+        )
+    };
+    let ids = related
+        .iter()
+        .filter(is_replaced)
+        .filter_map(|entry| entry.get("id")?.text());
+    ids.map(|id| id.trim().to_owned()).collect()
 }
 
 fn is_technique(tag: &str) -> bool {
