@@ -7,7 +7,7 @@ mod held;
 mod lease;
 mod room;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use threatstream_backend::{CommitError, Durability, LoggedRecord, PartitionId};
@@ -28,6 +28,8 @@ use room::Room;
 const BATCH_BYTES: usize = 1 << 20;
 /// A commit holds at most so many threats. How many bytes it writes is bounded where the batch is judged.
 const BATCH_THREATS: usize = 500;
+/// So many published matches of correlations are remembered at least; it only saves duplicates.
+const ANNOUNCED: usize = 10_000;
 /// How many alerts' parts of the analysts are asked for again before the batch is given up.
 const RACES: u32 = 5;
 
@@ -91,6 +93,8 @@ pub struct Judge {
     stored: u64,
     /// Where the matches of correlations that others count end, by the partitions they went to, since that was last asked for.
     published: BTreeMap<u32, u64>,
+    /// Of what correlations count of others, what was published lately: it is not published again when it is judged again.
+    announced: HashSet<u128>,
     progress: Progress,
     /// Alerts that the last commit found changed, though the state may know nothing of them.
     contested: Vec<String>,
@@ -112,6 +116,7 @@ impl Judge {
             batches: 0,
             stored: 0,
             published: BTreeMap::new(),
+            announced: HashSet::new(),
             progress: Progress::default(),
             contested: Vec::new(),
             room: Room::default(),
@@ -149,6 +154,7 @@ impl Judge {
     /// Throws away what is in memory; everything is read again from the checkpoint.
     pub fn forget(&mut self) {
         self.held = None;
+        self.announced.clear();
         self.next_round = Timestamp::EPOCH;
     }
 
@@ -246,17 +252,8 @@ impl Judge {
         let lost = (next_offset - held.next_offset).saturating_sub(taken as u64);
         let chained = std::mem::take(&mut judged.chained);
         let (commit, threats) = held.commit(id, batch_id.clone(), next_offset, lost, judged, now);
-        if !chained.is_empty() {
-            // As match does, published and then committed: whoever judges these records, again or instead, finds the same
-            // windows fired, and publishes what are duplicates.
-            let records = chained.iter().map(to_record).collect();
-            let topic = &backends.topics.matches;
-            let positions = backends.log.append(topic, records, Durability::Redoable).await?;
-            for position in positions {
-                let end = self.published.entry(position.partition).or_default();
-                *end = (*end).max(position.offset + 1);
-            }
-        }
+        self.publish_chained(&chained).await?;
+        let Some(held) = &mut self.held else { return Ok(None) };
         match batch::commit(&backends, commit).await {
             Ok(()) => {
                 held.committed(next_offset, batch_id, threats.len());
@@ -293,6 +290,31 @@ impl Judge {
             }
             Err(CommitError::Backend(error)) => Err(error.into()),
         }
+    }
+
+    /// Publishes what correlations count of others. As match does, before the commit: whoever judges these records, again or
+    /// instead, finds the same windows fired, and what it publishes again are duplicates.
+    async fn publish_chained(&mut self, chained: &[Match]) -> Result<(), StageError> {
+        let is_new = |found: &&Match| !self.announced.contains(&found.duplicate_key());
+        let new: Vec<&Match> = chained.iter().filter(is_new).collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let backends = &self.dependencies.backends;
+        let records = new.iter().map(|found| to_record(found)).collect();
+        let positions = backends
+            .log
+            .append(&backends.topics.matches, records, Durability::Redoable)
+            .await?;
+        if self.announced.len() > ANNOUNCED {
+            self.announced.clear();
+        }
+        self.announced.extend(new.into_iter().map(Match::duplicate_key));
+        for position in positions {
+            let end = self.published.entry(position.partition).or_default();
+            *end = (*end).max(position.offset + 1);
+        }
+        Ok(())
     }
 
     /// Goes back to the state that was saved.

@@ -3,15 +3,18 @@
 //! Needs the public data that `THREATSTREAM_CORPORA` points to; without it, each test says that it was skipped.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Read;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde_json::Value as Json;
-use threatstream_detection::decode::{Format, decode};
-use threatstream_detection::pack;
-use threatstream_detection::sigma::{CorrelationKind, RuleSet};
-use threatstream_domain::Timestamp;
+
+use threatstream_detection::enrich::Networks;
+use threatstream_detection::judge::JudgeState;
+use threatstream_detection::sigma::RuleSet;
+use threatstream_detection::{Detector, Incoming, pack};
+use threatstream_domain::{MarkKey, Timestamp};
 
 fn corpus(name: &str) -> Option<Vec<Json>> {
     let Some(root) = std::env::var_os("THREATSTREAM_CORPORA") else {
@@ -34,68 +37,54 @@ fn load() -> RuleSet {
     RuleSet::load(pack::builtin().map(|(name, text)| (Cow::Borrowed(name), Cow::Borrowed(text))))
 }
 
-/// The window of one correlation and group: when, and which value.
-type Window = VecDeque<(Timestamp, String)>;
-
-/// What the rules say of lines in their order: threats by title, with their sources. The windows here are the plainest
-/// reading of the correlations, so that the rules are measured by themselves.
-#[derive(Default)]
+/// What the rules say of lines in their order: threats by title, each with whom it is about.
 struct Findings {
-    windows: HashMap<(String, String), Window>,
+    detector: Detector,
+    state: JudgeState,
     threats: BTreeMap<String, BTreeSet<String>>,
     lines: usize,
+    read: u64,
 }
 
 impl Findings {
-    fn look(&mut self, rules: &RuleSet, line: &str) -> bool {
-        let event = decode(line, Format::Auto, "2026-11-22T12:00:00Z".parse().unwrap());
-        let mut fired = false;
-        for found in rules.matches(&event) {
-            let source = event.ecs_text("source.ip").unwrap_or_default().into_owned();
-            if found.rule.alerts_alone {
-                fired = true;
-                self.threats
-                    .entry(found.rule.title.clone())
-                    .or_default()
-                    .insert(source.clone());
-            }
-            for correlation in rules.correlations_of(found.rule) {
-                let group: Option<Vec<String>> = correlation
-                    .group_by
-                    .iter()
-                    .map(|field| Some(event.field(field)?.text()?.into_owned()))
-                    .collect();
-                let Some(group) = group else { continue };
-                let time = event.time.unwrap_or_default();
-                let window = self
-                    .windows
-                    .entry((correlation.id.clone(), group.join(" ")))
-                    .or_default();
-                let value = match &correlation.kind {
-                    CorrelationKind::ValueCount { field } => {
-                        event.field(field).and_then(|value| value.text()).map(Cow::into_owned)
-                    }
-                    _ => Some(String::new()),
-                };
-                let Some(value) = value else { continue };
-                window.retain(|(at, _)| time.since(*at) <= correlation.timespan);
-                window.push_back((time, value));
-                let count = match correlation.kind {
-                    CorrelationKind::ValueCount { .. } => {
-                        window.iter().map(|(_, value)| value).collect::<BTreeSet<_>>().len()
-                    }
-                    _ => window.len(),
-                };
-                if count as u64 >= correlation.threshold {
-                    fired = true;
-                    window.clear();
-                    self.threats
-                        .entry(correlation.title.clone())
-                        .or_default()
-                        .insert(group.join(" "));
-                }
-            }
+    fn new() -> Self {
+        Self {
+            detector: Detector::new(Arc::new(load()), Networks::default(), MarkKey::new("key")),
+            state: JudgeState::default(),
+            threats: BTreeMap::new(),
+            lines: 0,
+            read: 0,
         }
+    }
+
+    fn look(&mut self, line: &str) -> bool {
+        let now: Timestamp = "2026-11-22T12:00:00Z".parse().unwrap();
+        let incoming = Incoming {
+            value: line.as_bytes(),
+            mark: None,
+            logged_at: now,
+            origin: ("raw", 0, self.read),
+        };
+        self.read += 1;
+        let Ok(opened) = self.detector.open(incoming) else {
+            return false;
+        };
+        let mut fired = false;
+        let mut matches = self.detector.examine(&opened);
+        while let Some(found) = matches.pop() {
+            let entity = found.entity.clone();
+            let (_, judged) = self.state.judge(&[found], &HashMap::new(), now, usize::MAX);
+            for (threat, _) in judged.threats.into_iter().chain(judged.suppressed) {
+                fired = true;
+                let rules = self.detector.rules();
+                let id = &threat.rule_ids[0];
+                let title = rules.rule(id).map(|rule| &rule.title);
+                let title = title.or_else(|| rules.correlation(id).map(|own| &own.title)).unwrap();
+                self.threats.entry(title.clone()).or_default().insert(entity.clone());
+            }
+            matches.extend(judged.chained);
+        }
+        let _ = self.state.take_delta();
         self.lines += usize::from(fired);
         fired
     }
@@ -117,11 +106,10 @@ fn ordinary_logs_yield_next_to_nothing() {
     let Some(records) = corpus("auth-and-background/background.jsonl.gz") else {
         return;
     };
-    let rules = load();
-    let mut findings = Findings::default();
+    let mut findings = Findings::new();
     for record in &records {
         let line = record["input"].as_str().unwrap();
-        if findings.look(&rules, line) {
+        if findings.look(line) {
             println!("  {line:.300}");
         }
     }
@@ -140,10 +128,9 @@ fn brute_force_in_a_real_auth_log_is_found_by_address() {
     let Some(records) = corpus("auth-and-background/mixed_auth.jsonl.gz") else {
         return;
     };
-    let rules = load();
-    let mut findings = Findings::default();
+    let mut findings = Findings::new();
     for record in &records {
-        findings.look(&rules, record["input"].as_str().unwrap());
+        findings.look(record["input"].as_str().unwrap());
     }
     findings.print("mixed_auth");
     let fast = &findings.threats["SSH Brute Force"];
@@ -168,7 +155,6 @@ fn behaviours_in_web_and_auth_logs_are_found() {
     let Some(records) = corpus("auth-and-background/sequence_scenarios.jsonl.gz") else {
         return;
     };
-    let rules = load();
     let (mut found, mut all, mut missed) = (0, 0, Vec::new());
     for record in &records {
         let kind = record["log_type"].as_str().unwrap_or("");
@@ -177,9 +163,9 @@ fn behaviours_in_web_and_auth_logs_are_found() {
             continue;
         }
         let expected = record["expected"]["alert_count"].as_u64().unwrap_or(0) > 0;
-        let mut findings = Findings::default();
+        let mut findings = Findings::new();
         for line in input.lines() {
-            findings.look(&rules, line);
+            findings.look(line);
         }
         all += 1;
         if expected != findings.threats.is_empty() {
@@ -200,7 +186,6 @@ fn near_misses_of_published_cloud_rules_are_mostly_left_alone() {
     let Some(records) = corpus("cloud/labelled_cloud.jsonl.gz") else {
         return;
     };
-    let rules = load();
     let mut by_label: BTreeMap<(bool, bool), usize> = BTreeMap::new();
     for record in &records {
         let Some(label) = record["expected"]["match"].as_bool() else {
@@ -210,8 +195,8 @@ fn near_misses_of_published_cloud_rules_are_mostly_left_alone() {
             continue;
         }
         let line = record["event"].to_string();
-        let mut findings = Findings::default();
-        let fired = findings.look(&rules, &line);
+        let mut findings = Findings::new();
+        let fired = findings.look(&line);
         if fired {
             println!(
                 "  {label} {} {} by {:?}",
@@ -236,7 +221,6 @@ fn attacks_of_the_core_rule_set_in_the_request_line_are_found() {
     let Some(records) = corpus("web/crs_requests.jsonl.gz") else {
         return;
     };
-    let rules = load();
     let mut by_label: BTreeMap<(String, bool, bool), usize> = BTreeMap::new();
     for record in &records {
         let request = &record["request"];
@@ -251,8 +235,8 @@ fn attacks_of_the_core_rule_set_in_the_request_line_are_found() {
         let line = format!(
             "203.0.113.7 - - [22/Nov/2026:09:00:00 +0000] \"{method} {uri} HTTP/1.1\" 200 1 \"-\" \"Mozilla/5.0\""
         );
-        let mut findings = Findings::default();
-        let fired = findings.look(&rules, &line);
+        let mut findings = Findings::new();
+        let fired = findings.look(&line);
         let family = record["expected"]["category"]
             .as_str()
             .or(record["expected"]["family"].as_str())

@@ -3,6 +3,7 @@
 //! A batch of matches of one partition goes in with the partition's state and the analysts' part of the alerts it may touch;
 //! threats, alerts, counters and the state's delta come out. Nothing is stored here.
 
+mod alerts;
 mod bound;
 mod chain;
 mod score;
@@ -11,31 +12,24 @@ mod weigh;
 mod windows;
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
 
 use threatstream_domain::{
-    Alert, AlertCase, AlertGroup, Frame, FrameKind, MinuteStats, Original, Priority, Severity, Tally, Threat,
-    Timestamp, derived_id,
+    Alert, AlertCase, AlertGroup, Frame, FrameKind, MinuteStats, Original, Tally, Threat, Timestamp,
 };
 
 pub use state::{JudgeState, UnreadableState};
 
 use crate::found::{Match, Window, digest};
+use alerts::Touched;
 use score::Cause;
 use state::Change;
 use windows::{Contribution, Fired};
 
 /// Threats of one rule and one entity that are stored in a minute of event time; the others count in the alert alone.
 pub const THREATS_A_MINUTE: u32 = 10;
-/// A threat joins an alert whose events are no further from its own than this.
-const ALERT_GAP: Duration = Duration::from_secs(3600);
-/// An alert spans no more than this; what goes on longer gets another.
-const ALERT_SPAN: Duration = Duration::from_secs(24 * 3600);
 /// A batch is full when this much is to be written, its part of the state included. What the last match of a batch adds beyond
 /// comes on top: a commit stays below 8 MiB.
 const BATCH_BYTES: usize = 6 << 20;
-/// Threats, addresses and systems that an alert names.
-const ALERT_NAMES: usize = 100;
 
 /// What a batch came to.
 #[derive(Debug, Default)]
@@ -115,15 +109,6 @@ struct Batch<'a> {
     touched: BTreeMap<String, Touched>,
     cases: &'a HashMap<String, AlertCase>,
     now: Timestamp,
-}
-
-/// An alert as it is to be written.
-struct Touched {
-    group: AlertGroup,
-    /// This batch opened it.
-    opened: bool,
-    /// What the group weighs.
-    bytes: usize,
 }
 
 impl<'a> Batch<'a> {
@@ -222,110 +207,6 @@ impl<'a> Batch<'a> {
         true
     }
 
-    /// The alert that what happened then belongs to, if it is open.
-    fn open_alert<'s>(&self, state: &'s JudgeState, key: u128, at: Timestamp) -> Option<&'s AlertGroup> {
-        let mut groups = state.alerts(key).iter().rev();
-        groups.find(|group| in_reach(group, at) && !self.is_closed(&group.id))
-    }
-
-    fn founds_alert(&self, state: &JudgeState, found: &Match, threat: &Threat) -> bool {
-        Priority::of(threat.severity).is_some() && self.open_alert(state, alert_key(found), threat.timestamp).is_none()
-    }
-
-    fn join_alert(
-        &mut self,
-        state: &mut JudgeState,
-        found: &Match,
-        threat: &Threat,
-        originals: &[Original],
-        stored: bool,
-    ) {
-        let Some(priority) = Priority::of(threat.severity) else {
-            return;
-        };
-        let key = alert_key(found);
-        let at = threat.timestamp;
-        let (mut group, opened) = match self.open_alert(state, key, at) {
-            Some(group) => (group.clone(), false),
-            None => {
-                let previous = state.alerts(key).iter().rev().find(|group| self.is_closed(&group.id));
-                let group = new_alert(
-                    found,
-                    threat,
-                    priority,
-                    previous.map(|group| group.id.clone()),
-                    self.now,
-                );
-                // An alert that the state has let go of comes back under its id: it is there already, and only moves on.
-                let opened = !self.cases.contains_key(&group.id) && !self.touched.contains_key(&group.id);
-                self.judged.minute.alerts += u64::from(opened);
-                (group, opened)
-            }
-        };
-        if threat.severity > group.severity {
-            group.severity = threat.severity;
-            group.priority = priority;
-            group.due_at = group.due_at.min(self.now.plus(priority.response_time()));
-        }
-        if stored {
-            push_bounded(&mut group.threat_ids, Some(&threat.id));
-        }
-        push_bounded(&mut group.source_ips, threat.source_ip.as_ref());
-        push_bounded(
-            &mut group.affected_systems,
-            threat.host.as_ref().or(threat.destination_ip.as_ref()),
-        );
-        push_bounded(&mut group.mitre_attack_ids, threat.mitre_attack_id.as_ref());
-        group.event_count = group.event_count.saturating_add(threat.event_count);
-        // Which of its events completed a threat depends on the order of their arrival; when they began and ended does not.
-        for seen in originals.iter().map(|original| original.timestamp).chain([at]) {
-            group.first_seen = group.first_seen.min(seen);
-            group.last_seen = group.last_seen.max(seen);
-        }
-        self.write(state, key, group, opened);
-    }
-
-    /// Counts an event that went on after its window had fired.
-    fn count_in_alert(&mut self, state: &mut JudgeState, found: &Match) {
-        let key = alert_key(found);
-        let at = found.event.timestamp;
-        if let Some(mut group) = self.open_alert(state, key, at).cloned() {
-            group.event_count = group.event_count.saturating_add(1);
-            group.first_seen = group.first_seen.min(at);
-            group.last_seen = group.last_seen.max(at);
-            self.write(state, key, group, false);
-        }
-    }
-
-    fn write(&mut self, state: &mut JudgeState, key: u128, group: AlertGroup, opened: bool) {
-        let bytes = weigh::group(&group);
-        let case = || self.cases.get(&group.id).map_or(0, weigh::json);
-        // However often it is written, it is stored once and told of once, together with the analysts' part.
-        self.bytes += match self.touched.get(&group.id) {
-            Some(touched) => 2 * bytes.saturating_sub(touched.bytes),
-            None => 2 * bytes + case(),
-        };
-        // Each time it is in the state's delta.
-        self.bytes += bytes;
-        let group_to_write = group.clone();
-        match self.touched.get_mut(&group.id) {
-            Some(touched) => (touched.group, touched.bytes) = (group_to_write, bytes),
-            None => {
-                let touched = Touched {
-                    group: group_to_write,
-                    opened,
-                    bytes,
-                };
-                self.touched.insert(group.id.clone(), touched);
-            }
-        }
-        state.change(Change::Alert { key, group });
-    }
-
-    fn is_closed(&self, id: &str) -> bool {
-        self.cases.get(id).is_some_and(|case| case.status.is_closed())
-    }
-
     fn finish(mut self) -> Judged {
         for (id, Touched { group, opened, .. }) in std::mem::take(&mut self.touched) {
             let case = self.cases.get(&id).cloned().unwrap_or_default();
@@ -342,56 +223,6 @@ impl<'a> Batch<'a> {
             self.judged.alerts.push((alert.group, version));
         }
         self.judged
-    }
-}
-
-fn in_reach(group: &AlertGroup, at: Timestamp) -> bool {
-    let (first, last) = (group.first_seen.min(at), group.last_seen.max(at));
-    at >= group.first_seen.minus(ALERT_GAP) && at <= group.last_seen.plus(ALERT_GAP) && last.since(first) <= ALERT_SPAN
-}
-
-fn new_alert(
-    found: &Match,
-    threat: &Threat,
-    priority: Priority,
-    previous_alert: Option<String>,
-    now: Timestamp,
-) -> AlertGroup {
-    // An alert of a correlation gathers that correlation's threats; any other gathers a type's.
-    let what = if found.window.is_some() {
-        &found.verdict.title
-    } else {
-        threat.threat_type.label()
-    };
-    AlertGroup {
-        id: derived_id("ALT", &[&threat.id]),
-        threat_id: threat.id.clone(),
-        threat_ids: Vec::new(),
-        title: format!("{what} from {}", found.entity),
-        description: threat.description.clone(),
-        severity: Severity::Info,
-        priority,
-        source_ips: Vec::new(),
-        affected_systems: Vec::new(),
-        mitre_attack_ids: Vec::new(),
-        event_count: 0,
-        first_seen: threat.timestamp,
-        last_seen: threat.timestamp,
-        due_at: now.plus(priority.response_time()),
-        created_at: now,
-        simulated: threat.simulated,
-        previous_alert,
-    }
-}
-
-fn push_bounded(list: &mut Vec<String>, item: Option<&String>) {
-    if let Some(item) = item
-        && !list.contains(item)
-    {
-        if list.len() == ALERT_NAMES {
-            list.remove(0);
-        }
-        list.push(item.clone());
     }
 }
 

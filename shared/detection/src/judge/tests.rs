@@ -1,7 +1,7 @@
 //! The judge stage against made-up matches: what the analyzer's own tests do with real lines, here with chosen ones.
 
 use proptest::prelude::*;
-use threatstream_domain::{AlertStatus, ThreatType};
+use threatstream_domain::{AlertStatus, Priority, Severity, ThreatType};
 
 use super::*;
 use crate::found::{Counts, Observed, Verdict, Window};

@@ -7,6 +7,22 @@
 //! these are evaluated over borrowed fields, each field looked up once and each comparison made once, whatever the number
 //! of rules that ask for it.
 //!
+//! # Correlations
+//!
+//! All types of the specification, and `value_median`: `event_count`, `value_count`, `temporal`, `temporal_ordered`, `value_sum`,
+//! `value_avg`, `value_percentile` (with `percentile`, from 0 to 100). Where the specification leaves it open:
+//!
+//! - A window is as long as the timespan, wherever it begins, and lies in event time. It fires once.
+//! - `gt` and `gte`, and which rules matched, are decided with each event. With `lt`, `lte`, `eq` or `neq` a window is decided
+//!   when it is over: by an event of the same group past its end. A group that falls silent leaves its last window undecided.
+//! - A mean, a percentile or a median is that of the timespan up to an event.
+//! - `temporal` without a condition asks for all its rules; a number, for so many of them; an expression over their names, for
+//!   what it says, but for `not`. In `temporal_ordered` events of the same time are in order.
+//! - An event that lacks a field of `group-by`, or the field that is measured, belongs to no window.
+//! - An event that matches several rules of a count is one event; of a `temporal` it counts for each.
+//! - A correlation may name correlations, eight deep. What an inner one is grouped by does not matter to the outer one, which
+//!   looks at the event that completed the inner window. Without `generate: true` what is named is no threat by itself.
+//!
 //! ```
 //! use std::borrow::Cow;
 //! use threatstream_detection::sigma::RuleSet;
