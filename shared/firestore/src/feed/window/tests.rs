@@ -138,7 +138,7 @@ fn commits_told_of_in_another_order_come_in_theirs() {
     // 8 was committed before 9, and told of after it.
     scene.hear(told(8));
     scene.hear(target(TargetChangeType::NoChange, Some(9)));
-    assert_eq!((scene.given, scene.late), (vec![6, 7, 8, 9], Vec::new()));
+    assert_eq!((scene.given, scene.late), (vec![6, 7, 8, 9], vec![]));
 }
 
 /// As Firestore's emulator does it, now and then, with two commits made at once.
@@ -239,6 +239,6 @@ proptest! {
         }
         scene.snapshot();
         prop_assert_eq!(scene.given, (begin + 1..=scene.newest).collect::<Vec<_>>());
-        prop_assert_eq!(scene.late, Vec::new());
+        prop_assert!(scene.late.is_empty());
     }
 }
