@@ -8,7 +8,7 @@ use parking_lot::{Mutex, RwLock};
 use threatstream_detection::Detector;
 use threatstream_detection::enrich::Networks;
 use threatstream_detection::sigma::RuleSet;
-use threatstream_domain::MarkKey;
+use threatstream_domain::{MarkKey, fingerprint, hex};
 use threatstream_runtime::CancellationToken;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -59,7 +59,8 @@ pub struct LiveDetector {
 #[derive(Default)]
 struct Files {
     stamp: Option<Stamp>,
-    content: Vec<RuleFile>,
+    /// What was in them, in 128 bits.
+    content: [u8; 16],
     /// How many of them gave a rule, a correlation or a filter.
     fruitful: usize,
 }
@@ -88,9 +89,9 @@ impl LiveDetector {
         let rules = compile(config.builtin, &content);
         tell(&rules);
         let files = Files {
-            fruitful: fruitful(&content, &rules),
+            fruitful: fruitful(&read, &rules),
+            content: digest(&read),
             stamp,
-            content,
         };
         let detector = Detector::new(Arc::new(rules), networks.clone(), mark_key.clone());
         Ok(Self {
@@ -142,16 +143,17 @@ impl LiveDetector {
         if !look_inside && files.stamp.as_ref() == Some(&stamp) {
             return self.failure().map_or(Reload::Unchanged, Reload::Refused);
         }
-        let content = match folder::read(folder) {
-            Ok(content) => content,
+        let read = match folder::read(folder) {
+            Ok(read) => read,
             Err(error) => return files.unreadable(&error),
         };
+        let content = digest(&read);
         if content == files.content {
             files.stamp = Some(stamp);
             return Reload::Unchanged;
         }
-        let rules = compile(self.config.builtin, &content);
-        let now = fruitful(&content, &rules);
+        let rules = compile(self.config.builtin, &read);
+        let now = fruitful(&read, &rules);
         // Seen: it is not compiled again before it changes.
         files.stamp = Some(stamp);
         if rules.rules().is_empty() || (now == 0 && files.fruitful > 0) {
@@ -232,6 +234,12 @@ impl DetectorSource for LiveDetector {
 fn compile(builtin: bool, files: &[RuleFile]) -> RuleSet {
     let own = builtin.then(builtin_files).into_iter().flatten();
     RuleSet::load(own.chain(files.iter().cloned()))
+}
+
+/// Tells one content of the files from another, their names included: what is set aside is told by file.
+fn digest(files: &[RuleFile]) -> [u8; 16] {
+    let one = |(name, text): &RuleFile| hex(&fingerprint(name, text));
+    fingerprint("rules", &files.iter().map(one).collect::<String>())
 }
 
 /// How many of these files gave something to the set.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use serde_json::Value as Json;
-use threatstream_detection::sigma::RuleSet;
+use threatstream_detection::sigma::{Holds as _, RuleSet};
 use threatstream_detection::{Event, Fields, LogSource, Value};
 
 /// The public corpora, where there are any.
@@ -95,6 +95,16 @@ pub(crate) fn matching(set: &RuleSet, raw: &str) -> Vec<String> {
         found.is_empty() || set.might_match(raw.as_bytes()),
         "the prefilter over bytes loses a match of {raw}"
     );
+    for rule in set.rules() {
+        let explanation = set.explain(rule, &event);
+        assert_eq!(
+            explanation.matched,
+            found.contains(&rule.id),
+            "{} is explained otherwise than matched: {raw}",
+            rule.id
+        );
+        assert_eq!(explanation.failures().is_empty(), explanation.condition.holds());
+    }
     found
 }
 
@@ -160,7 +170,10 @@ pub(crate) fn captures(corpora: &std::path::Path) -> String {
     archives.sort();
     let mut lines = String::new();
     for archive in archives {
-        lines.push_str(&String::from_utf8_lossy(&output("unzip", &["-p", archive.to_str().unwrap()])));
+        lines.push_str(&String::from_utf8_lossy(&output(
+            "unzip",
+            &["-p", archive.to_str().unwrap()],
+        )));
         lines.push('\n');
     }
     lines
