@@ -252,11 +252,12 @@ impl Judge {
         let lost = (next_offset - held.next_offset).saturating_sub(taken as u64);
         let chained = std::mem::take(&mut judged.chained);
         let (commit, threats) = held.commit(id, batch_id.clone(), next_offset, lost, judged, now);
+        let until = commit.lease_until;
         self.publish_chained(&chained).await?;
         let Some(held) = &mut self.held else { return Ok(None) };
         match batch::commit(&backends, commit).await {
             Ok(()) => {
-                held.committed(next_offset, batch_id, threats.len());
+                held.committed(next_offset, batch_id, threats.len(), until);
                 self.contested.clear();
                 self.room.double();
                 self.threats.inc_by(threats.len() as u64);

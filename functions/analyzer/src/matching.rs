@@ -126,7 +126,7 @@ impl Matcher {
         }
         let batch = self.take_in_order();
         let count = batch.0.len();
-        if count > 0 {
+        if count > 0 || self.held.values().any(|held| held.rest().is_some()) {
             self.work(batch).await?;
         }
         Ok(count)
@@ -209,6 +209,13 @@ impl Matcher {
                         matches.extend(found.iter().map(to_record));
                     }
                 }
+            }
+        }
+        // Behind the last record, there may be offsets that hold none.
+        for (partition, held) in &self.held {
+            if let Some(next_offset) = held.rest() {
+                let outcome = outcomes.entry(*partition).or_default();
+                outcome.next_offset = outcome.next_offset.max(next_offset);
             }
         }
         // Publish, then commit: what is published twice is a duplicate to judge; what is committed unpublished would be lost.

@@ -8,13 +8,11 @@ use async_trait::async_trait;
 use threatstream_analyzer::judging::Judge;
 use threatstream_analyzer::matching::Matcher;
 use threatstream_analyzer::{Dependencies, LEASE, StageError, rules};
-use threatstream_backend::{
-    BackendError, Backends, DeadTask, Delivery, Durability, Failed, QueueDepth, RESPOND_QUEUE, Record, Task, TaskQueue,
-    views,
-};
+use threatstream_backend::conformance::hooked::{BeforeEnqueue, HookedQueue, away};
+use threatstream_backend::{AlertQuery, BackendError, Backends, Durability, RESPOND_QUEUE, Record, ThreatQuery, views};
 use threatstream_detection::Detector;
 use threatstream_detection::enrich::Networks;
-use threatstream_domain::{Clock, Envelope, Ledger, MarkKey, Timestamp};
+use threatstream_domain::{Clock, Envelope, Ledger, MarkKey};
 use threatstream_embedded::{Options, open};
 
 const SOON: Duration = Duration::from_millis(20);
@@ -54,9 +52,29 @@ impl World {
 
     /// Failed logins, one a second.
     async fn post(&self, ids: std::ops::Range<usize>, mark: Option<&str>) {
+        let login = |id| {
+            format!(
+                "<38>1 2026-11-22T09:00:{id:02}Z web-1 sshd 4 - - Failed password for root from 203.0.113.7 port 5 ssh2"
+            )
+        };
+        self.post_lines(ids, mark, login).await;
+    }
+
+    /// Injections of one address, one a second.
+    async fn post_injections(&self, ids: std::ops::Range<usize>) {
+        let injection = |id| {
+            format!(
+                "203.0.113.7 - - [22/Nov/2026:09:00:{id:02} +0000] \"GET /items?id=1%27%20UNION%20SELECT%20password%20FROM%20users-- \
+                 HTTP/1.1\" 200 512 \"-\" \"Mozilla/5.0\""
+            )
+        };
+        self.post_lines(ids, None, injection).await;
+    }
+
+    async fn post_lines(&self, ids: std::ops::Range<usize>, mark: Option<&str>, line: impl Fn(usize) -> String) {
         let records = ids
             .map(|id| {
-                let raw = format!("<38>1 2026-11-22T09:00:{id:02}Z web-1 sshd 4 - - Failed password for root from 203.0.113.7 port 5 ssh2");
+                let raw = line(id);
                 let envelope = Envelope {
                     event_id: format!("e{id}").into(),
                     format: "auto".into(),
@@ -76,6 +94,35 @@ impl World {
 
     async fn ledger(&self) -> Ledger {
         views::ledger(&self.backends, self.clock.now()).await.expect("a ledger")
+    }
+
+    /// What is in the store that suppression decides: the threats' ids, how many were suppressed, and the alerts with their counts.
+    async fn verdicts(&self) -> (Vec<String>, u64, Vec<(String, u64)>) {
+        let store = &self.backends.store;
+        let threats = ThreatQuery {
+            limit: 500,
+            ..ThreatQuery::default()
+        };
+        let mut threats: Vec<_> = store
+            .threats(&threats)
+            .await
+            .expect("threats")
+            .items
+            .into_iter()
+            .map(|it| it.id)
+            .collect();
+        threats.sort();
+        let alerts = AlertQuery {
+            limit: 500,
+            ..AlertQuery::default()
+        };
+        let alerts = store.alerts(&alerts).await.expect("alerts").items;
+        let mut alerts: Vec<_> = alerts
+            .into_iter()
+            .map(|it| (it.group.id, it.group.event_count))
+            .collect();
+        alerts.sort();
+        (threats, self.ledger().await.judge.suppressed, alerts)
     }
 
     async fn tasks(&self) -> u64 {
@@ -157,54 +204,16 @@ async fn a_matcher_whose_lease_moved_commits_nothing() {
     assert_eq!(threats, ledger.judge.stored, "each threat once");
 }
 
-/// A queue that does not answer the first so many times it is given tasks.
-struct Flaky {
-    inner: Arc<dyn TaskQueue>,
-    failures: AtomicUsize,
-}
+/// Does not answer the first so many times.
+struct Flaky(AtomicUsize);
 
 #[async_trait]
-impl TaskQueue for Flaky {
-    async fn enqueue(&self, tasks: Vec<Task>, now: Timestamp) -> Result<(), BackendError> {
-        if self
-            .failures
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1))
-            .is_ok()
-        {
-            return Err(BackendError::Unavailable {
-                backend: "test",
-                message: "no answer".into(),
-            });
-        }
-        self.inner.enqueue(tasks, now).await
-    }
-    async fn take(
-        &self,
-        queue: &str,
-        max: usize,
-        lease: Duration,
-        now: Timestamp,
-        wait: Duration,
-    ) -> Result<Vec<Delivery>, BackendError> {
-        self.inner.take(queue, max, lease, now, wait).await
-    }
-    async fn complete(&self, delivery: &Delivery, now: Timestamp) -> Result<(), BackendError> {
-        self.inner.complete(delivery, now).await
-    }
-    async fn fail(&self, delivery: &Delivery, error: &str, now: Timestamp) -> Result<Failed, BackendError> {
-        self.inner.fail(delivery, error, now).await
-    }
-    async fn bury(&self, task: Task, attempts: u32, error: &str, now: Timestamp) -> Result<(), BackendError> {
-        self.inner.bury(task, attempts, error, now).await
-    }
-    async fn dead_letters(&self, queue: &str, limit: usize) -> Result<Vec<DeadTask>, BackendError> {
-        self.inner.dead_letters(queue, limit).await
-    }
-    async fn depth(&self, queue: &str) -> Result<QueueDepth, BackendError> {
-        self.inner.depth(queue).await
-    }
-    async fn check(&self) -> Result<(), BackendError> {
-        self.inner.check().await
+impl BeforeEnqueue for Flaky {
+    async fn before_enqueue(&self) -> Result<(), BackendError> {
+        let left = self
+            .0
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        left.map_or(Ok(()), |_| Err(away()))
     }
 }
 
@@ -212,9 +221,9 @@ impl TaskQueue for Flaky {
 async fn what_was_committed_and_not_published_is_published_by_the_next() {
     let mut world = World::new();
     let queue = world.backends.tasks.clone();
-    world.backends.tasks = Arc::new(Flaky {
+    world.backends.tasks = Arc::new(HookedQueue {
         inner: queue,
-        failures: AtomicUsize::new(1),
+        hook: Flaky(AtomicUsize::new(1)),
     });
     world.post(0..8, None).await;
     let mut matcher = Matcher::new(world.dependencies("a"), 1);
@@ -273,4 +282,70 @@ async fn a_clean_end_leaves_nothing_to_publish_again() {
     let mut next = Matcher::new(world.dependencies("b"), 1);
     world.post(8..9, None).await;
     assert_eq!(next.step(SOON).await.expect("it works"), 1);
+}
+
+/// Matches what is there and lets a judge work it.
+async fn work(matcher: &mut Matcher, judge: &mut Judge) {
+    while matcher.step(SOON).await.expect("it works") > 0 {}
+    while judge.step(SOON).await.expect("it works") > 0 {}
+}
+
+/// More than ten threats of one rule and one address in a minute: who judges them does not matter, nor that it changes meanwhile.
+#[tokio::test]
+async fn two_analyzers_suppress_as_one_does() {
+    let calm = World::new();
+    let mut matcher = Matcher::new(calm.dependencies("a"), 1);
+    let mut judge = Judge::new(calm.dependencies("a"), 0, 1);
+    for part in [0..6, 6..9, 9..20, 20..45] {
+        calm.post_injections(part).await;
+        work(&mut matcher, &mut judge).await;
+    }
+    let expected = calm.verdicts().await;
+    assert!(expected.1 >= 35 && expected.0.len() >= 10, "{expected:?}");
+
+    let world = World::new();
+    let mut matcher = Matcher::new(world.dependencies("matcher"), 1);
+    let mut first = Judge::new(world.dependencies("first"), 0, 1);
+    let mut second = Judge::new(world.dependencies("second"), 0, 1);
+    world.post_injections(0..6).await;
+    work(&mut matcher, &mut first).await;
+    // The first falls silent in the middle of the minute, with its counter in memory.
+    world.clock.advance(LEASE + Duration::from_secs(1));
+    world.post_injections(6..9).await;
+    work(&mut matcher, &mut second).await;
+    // It wakes while the second holds the partition, and may do nothing with what it remembers.
+    world.post_injections(9..20).await;
+    work(&mut matcher, &mut first).await;
+    work(&mut matcher, &mut second).await;
+    // And back, in order this time.
+    second.release().await;
+    world.post_injections(20..45).await;
+    world.clock.advance(LEASE + Duration::from_secs(1));
+    work(&mut matcher, &mut first).await;
+    assert_eq!(world.verdicts().await, expected);
+    let judged = world.ledger().await.judge;
+    assert_eq!(
+        judged.matches,
+        judged.stored + judged.counted + judged.suppressed + judged.duplicate
+    );
+}
+
+/// What makes progress keeps its partition, though nobody renews the lease meanwhile.
+#[tokio::test]
+async fn each_commit_prolongs_the_lease() {
+    let world = World::new();
+    world.post(0..8, None).await;
+    let mut matcher = Matcher::new(world.dependencies("a"), 1);
+    while matcher.step(SOON).await.expect("it works") > 0 {}
+    let mut judge = Judge::new(world.dependencies("a"), 0, 1);
+    judge.step(SOON).await.expect("it works");
+    let topic = &world.backends.topics.matches;
+    for part in [8..12, 12..16, 16..20] {
+        // Less than half of the lease: a judge does not renew it yet.
+        world.clock.advance(LEASE / 3);
+        world.post(part, None).await;
+        work(&mut matcher, &mut judge).await;
+        let until = world.backends.store.checkpoints(topic).await.expect("checkpoints")[0].lease_until;
+        assert_eq!(until, world.clock.now().plus(LEASE));
+    }
 }

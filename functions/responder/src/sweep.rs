@@ -23,6 +23,8 @@ const PAGE: usize = 100;
 pub(crate) struct Swept {
     /// The executions whose worker was gone, enqueued to go on.
     pub(crate) resumed: Vec<String>,
+    /// The alerts that nobody acknowledged before they were due, of which the dashboards were told.
+    pub(crate) overdue: Vec<String>,
     /// The minutes whose metrics were told, by their beginnings.
     pub(crate) minutes: Vec<Timestamp>,
 }
@@ -47,17 +49,46 @@ pub(crate) async fn every_minute(engine: Arc<Engine>, stop: CancellationToken) -
 }
 
 impl Engine {
-    /// Does what is due. Of two parts, the failure of one does not keep the other from being done.
+    /// Does what is due. Of the parts, the failure of one does not keep the others from being done.
     pub(crate) async fn sweep(&self) -> Result<Swept, BackendError> {
-        let (resumed, minutes) = (self.resume_interrupted().await, self.tell_minutes().await);
+        let resumed = self.resume_interrupted().await;
+        let overdue = self.tell_overdue().await;
+        let minutes = self.tell_minutes().await;
         let swept = Swept {
             resumed: resumed?,
+            overdue: overdue?,
             minutes: minutes?,
         };
         if swept != Swept::default() {
-            tracing::debug!(resumed = swept.resumed.len(), minutes = swept.minutes.len(), "swept");
+            tracing::debug!(
+                resumed = swept.resumed.len(),
+                overdue = swept.overdue.len(),
+                minutes = swept.minutes.len(),
+                "swept"
+            );
         }
         Ok(swept)
+    }
+
+    /// Tells the dashboards of the alerts that have become overdue.
+    async fn tell_overdue(&self) -> Result<Vec<String>, BackendError> {
+        let mut overdue = Vec::new();
+        loop {
+            let told = self.store().tell_overdue(PAGE, self.clock.now()).await?;
+            let is_last = told.is_empty();
+            for alert in told {
+                tracing::warn!(
+                    alert_id = alert.group.id,
+                    priority = alert.group.priority.as_str(),
+                    due_at = %alert.group.due_at,
+                    "an alert is overdue"
+                );
+                overdue.push(alert.group.id);
+            }
+            if is_last {
+                return Ok(overdue);
+            }
+        }
     }
 
     /// Enqueues the executions that are RUNNING and have not moved for so long that whoever ran them is gone.

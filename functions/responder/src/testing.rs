@@ -9,8 +9,9 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
 use tempfile::TempDir;
+use threatstream_backend::conformance::samples;
 use threatstream_backend::{
-    Backends, Commit, FeedCursor, FeedStart, NewThreat, PartitionId, RESPOND_QUEUE, StateChange, Task,
+    AlertWrite, Backends, Commit, FeedCursor, FeedStart, NewThreat, PartitionId, RESPOND_QUEUE, StateChange, Task,
 };
 use threatstream_domain::{
     AuditRef, BlockEntry, Clock, Execution, FrameKind, MinuteStats, Severity, SourceZone, Tally, Threat, ThreatType,
@@ -95,17 +96,37 @@ impl World {
             threat: threat.clone(),
             originals: Vec::new(),
         };
-        self.commit(&threat.id, vec![stored], Vec::new()).await;
+        self.commit(&threat.id, vec![stored], Vec::new(), Vec::new()).await;
         threat
     }
 
     /// What the analyzer counted in a minute.
     pub(crate) async fn counted(&self, minute: MinuteStats) {
-        self.commit(&format!("minute {}", minute.minute), Vec::new(), vec![minute])
+        self.commit(
+            &format!("minute {}", minute.minute),
+            Vec::new(),
+            vec![minute],
+            Vec::new(),
+        )
+        .await;
+    }
+
+    /// An open alert that is due so long from now.
+    pub(crate) async fn alert(&self, id: &str, due_in: Duration) {
+        let mut group = samples::alert(id);
+        group.due_at = self.clock.now().plus(due_in);
+        let write = samples::alert_write(group, 0);
+        self.commit(&format!("alert {id}"), Vec::new(), Vec::new(), vec![write])
             .await;
     }
 
-    async fn commit(&self, batch_id: &str, threats: Vec<NewThreat>, minutes: Vec<MinuteStats>) {
+    async fn commit(
+        &self,
+        batch_id: &str,
+        threats: Vec<NewThreat>,
+        minutes: Vec<MinuteStats>,
+        alerts: Vec<AlertWrite>,
+    ) {
         let now = self.clock.now();
         let store = &self.backends.store;
         let id = PartitionId {
@@ -130,9 +151,10 @@ impl World {
             lost: 0,
             minutes,
             threats,
-            alerts: Vec::new(),
+            alerts,
             state: StateChange::default(),
             frames: Vec::new(),
+            lease_until: checkpoint.lease_until,
             now,
         };
         store.commit(commit).await.unwrap();

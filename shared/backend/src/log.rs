@@ -137,8 +137,12 @@ pub struct Watermarks {
 pub struct PartitionRecords {
     /// Which partition.
     pub partition: u32,
-    /// In the order of offsets. The first one lies beyond the asked-for offset when retention has removed records.
+    /// In the order of offsets. The first one lies beyond the asked-for offset when retention has removed records. Empty where the
+    /// reader has found that up to `next_offset` no record comes.
     pub records: Vec<LoggedRecord>,
+    /// Where to read on: behind the last record, or further, where offsets follow that hold none (Kafka's markers of a producer's
+    /// transactions take offsets).
+    pub next_offset: u64,
     /// Where the partition began and ended when this was read.
     pub watermarks: Watermarks,
 }

@@ -145,7 +145,7 @@ pub async fn ledger(backends: &Backends, now: Timestamp) -> Result<Ledger, Backe
     };
     let (offsets, lost, tally) = sum(&raw);
     let matching = MatchLedger {
-        ingested: offsets.saturating_sub(lost),
+        ingested: offsets.saturating_sub(lost).saturating_sub(tally.skipped),
         clean: tally.clean,
         matched: tally.matched,
         duplicate: tally.duplicate,

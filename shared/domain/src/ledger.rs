@@ -21,6 +21,14 @@ pub struct Tally {
     pub counted: u64,
     /// Matches whose threat was one too many in its minute; they count in the alert.
     pub suppressed: u64,
+    /// Offsets at which the log holds no record: markers of a producer's transactions.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub skipped: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde asks for")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Tally {
@@ -33,6 +41,7 @@ impl Tally {
         self.stored += other.stored;
         self.counted += other.counted;
         self.suppressed += other.suppressed;
+        self.skipped += other.skipped;
     }
 }
 

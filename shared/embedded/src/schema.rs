@@ -78,6 +78,12 @@ CREATE INDEX task_due ON task (queue, due_at) WHERE state < 2;
 CREATE INDEX task_finished ON task (queue, state, finished_at) WHERE state >= 2;
 ";
 
+/// What came after the first files of this version were made: nothing in it changes what is there, and a file gets it when it is opened.
+const ADDED: &str = "
+CREATE TABLE IF NOT EXISTS overdue_told (alert TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS alert_by_due ON alert (due_at) WHERE acknowledged = 0;
+";
+
 /// How much a commit waits for the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Synchronous {
@@ -121,11 +127,15 @@ fn set_up(connection: &Connection, cache_kib: i64) -> rusqlite::Result<()> {
 /// Makes the tables in a new file; the version found in the file.
 pub(crate) fn prepare(connection: &mut Connection, epoch: &str) -> rusqlite::Result<i64> {
     let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if found == VERSION {
+        connection.execute_batch(ADDED)?;
+    }
     if found != 0 {
         return Ok(found);
     }
     let transaction = connection.transaction()?;
     transaction.execute_batch(TABLES)?;
+    transaction.execute_batch(ADDED)?;
     transaction.execute("INSERT INTO meta VALUES ('epoch', ?1), ('feed_floor', 0)", [epoch])?;
     transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()?;

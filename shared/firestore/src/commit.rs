@@ -193,6 +193,7 @@ impl FirestoreStore {
         lease.unpublished.clone_from(&commit.unpublished);
         lease.tally.add(&commit.tally);
         lease.lost = lease.lost.saturating_add(commit.lost);
+        lease.prolong(commit.lease_until);
 
         let (saved_in, mut ahead) = self.change_state(&commit.id, &lease.state, &commit.state)?;
         lease.state = saved_in;

@@ -73,6 +73,15 @@ pub const INDEXES: &[Index] = &[
             ("due_at", Desc),
         ],
     ),
+    index(
+        "alerts",
+        &[
+            ("shard", Asc),
+            ("acknowledged", Asc),
+            ("overdue_told", Asc),
+            ("due_at", Asc),
+        ],
+    ),
     index("executions", &[("shard", Asc), ("started_at", Desc)]),
     index(
         "executions",
@@ -192,6 +201,23 @@ mod tests {
         }
     }
 
+    /// The one index that a query in ascending order takes: all that must be equal, then the order.
+    fn whole(query: &StructuredQuery) -> Vec<String> {
+        let Some(FilterType::CompositeFilter(all)) = query.r#where.as_ref().and_then(|it| it.filter_type.as_ref())
+        else {
+            panic!("{query:?}")
+        };
+        let equal = all.filters.iter().filter_map(|filter| match &filter.filter_type {
+            Some(FilterType::FieldFilter(filter)) if matches!(filter.op(), Operator::In | Operator::Equal) => {
+                filter.field.as_ref()
+            }
+            _ => None,
+        });
+        let order = query.order_by.iter().filter_map(|order| order.field.as_ref());
+        let fields = equal.chain(order).map(|field| field.field_path.clone());
+        fields.filter(|field| field != NAME).collect()
+    }
+
     #[test]
     fn every_query_has_its_indexes_and_every_index_has_a_query() {
         let mut taken = BTreeSet::new();
@@ -232,6 +258,13 @@ mod tests {
             };
             check(&mut taken, responses::asked(&query));
         }
+        let overdue = whole(&alerts::untold(now).build());
+        let found = INDEXES.iter().position(|index| {
+            index.collection == alerts::ALERTS
+                && index.fields.iter().all(|(_, mode)| *mode == Asc)
+                && index.fields.iter().map(|(field, _)| *field).eq(overdue.iter())
+        });
+        taken.insert(found.unwrap_or_else(|| panic!("no index of alerts for {overdue:?}")));
         assert_eq!(taken.len(), INDEXES.len(), "an index that no query takes");
     }
 

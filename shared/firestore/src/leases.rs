@@ -91,6 +91,13 @@ impl Lease {
         self.owner_epoch == owner_epoch && self.owner.is_some()
     }
 
+    /// Lets it hold until then, unless it holds longer, or was given up.
+    pub(crate) fn prolong(&mut self, until: Timestamp) {
+        if self.owner.is_some() {
+            self.lease_until = self.lease_until.max(until);
+        }
+    }
+
     fn checkpoint(&self) -> Checkpoint {
         Checkpoint {
             partition: self.partition,

@@ -26,6 +26,11 @@ pub(crate) fn shard(id: &str) -> Value {
     int(i64::from((hash ^ (hash >> 16)) % SHARDS))
 }
 
+/// Asks all shards, so that an index whose first field is the shard serves.
+pub(crate) fn shards(query: Query) -> Query {
+    query.among("shard", (0..SHARDS).map(|shard| int(i64::from(shard))))
+}
+
 /// A list and how it is ordered.
 #[derive(Clone, Copy)]
 pub(crate) struct List {
@@ -42,7 +47,7 @@ pub(crate) struct List {
 impl List {
     /// The query of everything in it, to which conditions are added.
     pub(crate) fn query(&self) -> Query {
-        Query::over(self.collection).among("shard", (0..SHARDS).map(|shard| int(i64::from(shard))))
+        shards(Query::over(self.collection))
     }
 
     /// A query in the list's order.

@@ -132,6 +132,8 @@ impl KafkaConfig {
             // Where a partition has lost what was asked for is decided by the reader, never by a silent jump.
             .set("auto.offset.reset", "error")
             .set("check.crcs", "true")
+            // Offsets that hold no record are known for that by the end of the partition behind them.
+            .set("enable.partition.eof", "true")
             .set("fetch.wait.max.ms", millis(self.fetch_wait).to_string())
             .set("fetch.error.backoff.ms", "100")
             // The default of a second starves a reader that is slower than its fetcher.

@@ -53,6 +53,12 @@ struct Cursor {
     /// The time of the last record.
     last: Timestamp,
     watermarks: Watermarks,
+    /// Where the partition ended when it was assigned, for readers of what is committed: to there its end is looked for.
+    end_at_start: u64,
+    /// The end was reached since the last record came.
+    is_at_end: bool,
+    /// The end that was looked into last, because no record came from before it.
+    looked_at: u64,
 }
 
 impl Reader {
@@ -69,6 +75,9 @@ impl Reader {
                 next: *next,
                 last: Timestamp::EPOCH,
                 watermarks: Watermarks::default(),
+                end_at_start: 0,
+                is_at_end: false,
+                looked_at: 0,
             };
             (*partition, cursor)
         });
@@ -116,6 +125,8 @@ impl Reader {
                 );
             }
             cursor.watermarks = marks;
+            cursor.end_at_start = marks.high;
+            cursor.is_at_end = false;
             let start = next.max(marks.low);
             let offset = Offset::Offset(i64::try_from(start).map_err(|_| rejected(format!("{start} is no offset")))?);
             assignment
@@ -162,7 +173,10 @@ impl LogReader for Reader {
             }
             match timeout_at(deadline, client.recv()).await {
                 Ok(event) => *astray = progress.receive(event)?,
-                Err(_) => return progress.nothing().map_err(|error| self.trouble.explain(error)),
+                Err(_) => {
+                    *astray = progress.has_unread_end(client);
+                    return progress.nothing().map_err(|error| self.trouble.explain(error));
+                }
             }
         }
     }
@@ -188,9 +202,41 @@ impl Progress {
         match event {
             Ok(message) => self.accept(&message),
             Err(KafkaError::MessageConsumption(Code::AutoOffsetReset)) => return Ok(true),
+            Err(KafkaError::PartitionEOF(partition)) => self.end(partition),
             Err(error) => self.bear(&error)?,
         }
         Ok(false)
+    }
+
+    /// The client has come to the end of a partition. It gives no records that are a transaction's marker, or of a transaction that was
+    /// given up; but when it was assigned, the partition ended at least where it was said to end then, so that nothing comes before that.
+    fn end(&mut self, partition: i32) {
+        let Ok(partition) = u32::try_from(partition) else {
+            return;
+        };
+        if let Some(cursor) = self.partitions.get_mut(&partition) {
+            cursor.is_at_end = true;
+            if cursor.next < cursor.end_at_start {
+                cursor.next = cursor.end_at_start;
+                self.pending.entry(partition).or_default();
+            }
+        }
+    }
+
+    /// Whether a partition that was read to its end goes on beyond its last record, as the last answer of a broker shows: what is there is
+    /// known when it is assigned again. An end is looked into once: records of a transaction that is under way lie before it, and come later.
+    fn has_unread_end(&mut self, client: &StreamConsumer<Context>) -> bool {
+        let mut has = false;
+        for (partition, cursor) in &mut self.partitions {
+            if cursor.is_at_end
+                && let (_, Some(high)) = native::cached_watermarks(client, &self.topic, number(*partition))
+                && high > cursor.next.max(cursor.looked_at)
+            {
+                cursor.looked_at = high;
+                has = true;
+            }
+        }
+        has
     }
 
     fn accept(&mut self, message: &BorrowedMessage<'_>) {
@@ -210,6 +256,7 @@ impl Progress {
         };
         let record = record::logged(message, offset, cursor.last);
         cursor.next = offset + 1;
+        cursor.is_at_end = false;
         cursor.last = record.timestamp;
         self.pending_bytes += record::logged_size(&record);
         self.pending.entry(partition).or_default().push(record);
@@ -252,19 +299,79 @@ impl Progress {
             .into_iter()
             .map(|(partition, records)| {
                 let mut watermarks = Watermarks::default();
+                let mut next_offset = records.last().map_or(0, |last| last.offset + 1);
                 if let Some(cursor) = self.partitions.get_mut(&partition) {
                     let (low, high) = native::cached_watermarks(client, &self.topic, number(partition));
                     let known = &mut cursor.watermarks;
                     known.low = known.low.max(low.unwrap_or_default());
                     known.high = known.high.max(high.unwrap_or_default()).max(cursor.next);
                     watermarks = *known;
+                    next_offset = cursor.next;
                 }
                 PartitionRecords {
                     partition,
                     records,
+                    next_offset,
                     watermarks,
                 }
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn progress(next: u64, end_at_start: u64) -> Progress {
+        let cursor = Cursor {
+            next,
+            last: Timestamp::EPOCH,
+            watermarks: Watermarks {
+                low: 0,
+                high: end_at_start,
+            },
+            end_at_start,
+            is_at_end: false,
+            looked_at: 0,
+        };
+        Progress {
+            topic: "raw".to_owned(),
+            partitions: BTreeMap::from([(2, cursor)]),
+            pending: BTreeMap::new(),
+            pending_bytes: 0,
+            suffered: None,
+        }
+    }
+
+    fn end(progress: &mut Progress, partition: i32) {
+        assert!(!progress.receive(Err(KafkaError::PartitionEOF(partition))).unwrap());
+    }
+
+    #[test]
+    fn offsets_before_the_end_that_hold_no_record_are_passed_over() {
+        let mut progress = progress(7, 9);
+        end(&mut progress, 2);
+        assert_eq!(progress.partitions[&2].next, 9);
+        assert!(progress.pending[&2].is_empty(), "it is told, with no record");
+    }
+
+    #[test]
+    fn an_end_where_the_records_end_tells_nothing() {
+        for next in [9, 12] {
+            let mut progress = progress(next, 9);
+            end(&mut progress, 2);
+            assert_eq!(progress.partitions[&2].next, next, "what came later counts");
+            assert!(progress.pending.is_empty() && progress.partitions[&2].is_at_end);
+        }
+    }
+
+    #[test]
+    fn the_end_of_another_partition_is_not_ours() {
+        let mut progress = progress(7, 9);
+        end(&mut progress, 3);
+        end(&mut progress, -1);
+        assert_eq!(progress.partitions[&2].next, 7);
+        assert!(progress.pending.is_empty());
     }
 }

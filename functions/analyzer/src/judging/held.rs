@@ -7,7 +7,7 @@ use threatstream_backend::{
 use threatstream_detection::judge::{JudgeState, Judged};
 use threatstream_domain::{Tally, Threat, Timestamp};
 
-use crate::StageError;
+use crate::{LEASE, StageError};
 
 /// The state is compacted when the deltas since have grown past this, or past the snapshot itself.
 const COMPACT_AFTER: usize = 1 << 20;
@@ -81,8 +81,9 @@ impl Held {
     }
 
     /// The commit was made; so many threats of it are to be published.
-    pub(super) fn committed(&mut self, next_offset: u64, batch_id: String, unpublished: usize) {
+    pub(super) fn committed(&mut self, next_offset: u64, batch_id: String, unpublished: usize, lease_until: Timestamp) {
         self.next_offset = next_offset;
+        self.until = self.until.max(lease_until);
         self.batch_id = Some(batch_id);
         self.names_unpublished = unpublished > 0;
         self.is_published = unpublished == 0;
@@ -94,10 +95,10 @@ impl Held {
     }
 
     /// The snapshot, of so many bytes, was stored.
-    pub(super) fn compacted(&mut self, batch_id: String, bytes: usize) {
+    pub(super) fn compacted(&mut self, batch_id: String, bytes: usize, lease_until: Timestamp) {
         (self.deltas, self.delta_count, self.snapshot) = (0, 0, bytes);
         (self.wait, self.waited) = (0, 0);
-        self.committed(self.next_offset, batch_id, 0);
+        self.committed(self.next_offset, batch_id, 0, lease_until);
     }
 
     /// The snapshot may not have been stored: the deltas go on, and it is tried again later.
@@ -164,6 +165,7 @@ impl Held {
             alerts: Vec::new(),
             state: StateChange::default(),
             frames: Vec::new(),
+            lease_until: now.plus(LEASE),
             now,
         }
     }

@@ -71,8 +71,9 @@ impl Judge {
         if held.is_published && held.names_unpublished {
             let batch_id = format!("{}-{}-end", self.dependencies.owner, held.epoch);
             let last = held.still(id.clone(), batch_id.clone(), self.dependencies.clock.now());
+            let until = last.lease_until;
             match backends.store.commit(last).await {
-                Ok(()) => held.committed(held.next_offset, batch_id, 0),
+                Ok(()) => held.committed(held.next_offset, batch_id, 0, until),
                 Err(error) => {
                     is_known = false;
                     tracing::debug!(%error, partition = self.partition, "the next holder publishes the last batch again");
@@ -106,8 +107,9 @@ impl Judge {
         };
         let batch_id = format!("{}-{}-s{}", self.dependencies.owner, held.epoch, self.batches);
         let (commit, bytes) = held.compaction(id, batch_id.clone(), self.dependencies.clock.now());
+        let until = commit.lease_until;
         match batch::commit(&self.dependencies.backends, commit).await {
-            Ok(()) => held.compacted(batch_id, bytes),
+            Ok(()) => held.compacted(batch_id, bytes, until),
             Err(CommitError::Backend(error)) => {
                 tracing::error!(%error, bytes, partition = self.partition, "the state was not compacted");
                 held.not_compacted();

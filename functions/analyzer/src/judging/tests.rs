@@ -192,7 +192,7 @@ async fn many_small_deltas_are_compacted_and_a_failure_is_tried_again_later() {
         }
     }
     assert!(held.must_compact());
-    held.compacted("b".into(), 100);
+    held.compacted("b".into(), 100, Timestamp::EPOCH);
     assert!(!held.must_compact());
 }
 

@@ -5,6 +5,7 @@ use threatstream_detection::Recent;
 use threatstream_domain::{MinuteStats, Tally, Timestamp};
 
 use super::queue::Queue;
+use crate::LEASE;
 
 /// Deltas are compacted into chunks after so many, or so many bytes.
 const COMPACT_AFTER: (usize, usize) = (256, 1 << 20);
@@ -20,6 +21,8 @@ pub(super) struct Held {
     deltas: (usize, usize),
     /// Read or offered, and not yet worked; contiguous, but for offsets at which the log has nothing.
     pub(super) queue: Queue,
+    /// Up to here the log was read: behind the queue, it has nothing before this.
+    read_to: u64,
 }
 
 /// What a batch does to one partition.
@@ -47,6 +50,7 @@ impl Held {
             recent,
             deltas: (saved.deltas.len(), saved.deltas.iter().map(bytes::Bytes::len).sum()),
             queue: Queue::new(checkpoint.partition),
+            read_to: 0,
         }
     }
 
@@ -60,11 +64,29 @@ impl Held {
     /// Drops what is read and not worked: it is read again.
     pub(super) fn unread(&mut self) {
         self.queue.clear();
+        self.read_to = 0;
     }
 
-    /// The offset that the next record to be read has.
+    /// The offset that the next record to be read has, at least.
     pub(super) fn end(&self) -> u64 {
-        self.queue.last().map_or(self.next_offset, |(_, _, offset)| offset + 1)
+        let behind_the_last = self.queue.last().map_or(self.next_offset, |(_, _, offset)| offset + 1);
+        behind_the_last.max(self.read_to)
+    }
+
+    /// The log was read up to there. What is dropped to save memory later is not: it is read again.
+    pub(super) fn read_to(&mut self, offset: u64) {
+        self.read_to = offset;
+    }
+
+    /// Drops the last record, which is read again later: how many bytes that frees.
+    pub(super) fn drop_last(&mut self) -> usize {
+        self.read_to = 0;
+        self.queue.drop_last()
+    }
+
+    /// Where the checkpoint is to stand though no record is left to be worked before that; `None`: it stands there, or records wait.
+    pub(super) fn rest(&self) -> Option<u64> {
+        (self.queue.is_empty() && !self.queue.is_paused() && self.read_to > self.next_offset).then_some(self.read_to)
     }
 
     /// Takes a record that was read, unless it is here or done. `low` is where the partition began then: what lay before it is
@@ -83,7 +105,10 @@ impl Held {
         self.batch_id = Some(batch_id);
     }
 
-    pub(super) fn commit(&mut self, id: PartitionId, batch_id: String, outcome: Outcome, now: Timestamp) -> Commit {
+    pub(super) fn commit(&mut self, id: PartitionId, batch_id: String, mut outcome: Outcome, now: Timestamp) -> Commit {
+        let tally = &mut outcome.tally;
+        let worked = tally.clean + tally.matched + tally.duplicate + tally.dead_lettered;
+        tally.skipped = (outcome.next_offset - self.next_offset).saturating_sub(outcome.lost + worked);
         self.deltas = (self.deltas.0 + 1, self.deltas.1 + outcome.delta.len());
         let compact = self.deltas.0 >= COMPACT_AFTER.0 || self.deltas.1 >= COMPACT_AFTER.1;
         let snapshot = compact.then(|| {
@@ -104,6 +129,7 @@ impl Held {
             unpublished: Vec::new(),
             tally: outcome.tally,
             lost: outcome.lost,
+            lease_until: now.plus(LEASE),
             minutes: vec![MinuteStats {
                 minute: now.minute(),
                 processed,

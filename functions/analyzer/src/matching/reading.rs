@@ -73,11 +73,11 @@ impl Matcher {
         self.silent_since = None;
         for part in read {
             if let Some(held) = self.held.get_mut(&part.partition) {
-                let last = part.records.last();
-                let is_behind = last.is_some_and(|last| last.offset + 1 < part.watermarks.high);
+                let is_behind = part.next_offset < part.watermarks.high;
                 for record in part.records {
                     held.take(record, part.watermarks.low);
                 }
+                held.read_to(part.next_offset);
                 held.queue.set_behind(is_behind);
             }
         }
@@ -116,7 +116,7 @@ impl Matcher {
             let Some(furthest) = full.max_by_key(|held| held.queue.last()) else {
                 break;
             };
-            bytes -= furthest.queue.drop_last();
+            bytes -= furthest.drop_last();
         }
         let paused = self.held.values().filter(|held| held.queue.is_paused()).count();
         tracing::info!(paused, "partitions that were read too far ahead wait for the others");

@@ -28,6 +28,8 @@ struct Lane {
     /// So many records come with one read.
     a_read: usize,
     low: u64,
+    /// So many offsets behind the last record hold none.
+    markers: u64,
 }
 
 impl Lane {
@@ -44,11 +46,12 @@ impl Lane {
             records: (0..).zip(times).map(record).collect(),
             a_read,
             low: 0,
+            markers: 0,
         }
     }
 
     fn high(&self) -> u64 {
-        self.records.last().map_or(0, |last| last.offset + 1)
+        self.records.last().map_or(0, |last| last.offset + 1) + self.markers
     }
 }
 
@@ -119,11 +122,17 @@ impl LogReader for Reading {
             }
             let rest = lane.records.iter().filter(|record| record.offset >= *next);
             let records: Vec<_> = rest.take(lane.a_read).cloned().collect();
-            let Some(last) = records.last() else { continue };
-            *next = last.offset + 1;
+            let end = match records.last() {
+                Some(last) => last.offset + 1,
+                // As a reader that comes to the end, behind offsets that hold no record.
+                None if *next < lane.high() => lane.high(),
+                None => continue,
+            };
+            *next = end;
             read.push(PartitionRecords {
                 partition: *partition,
                 records,
+                next_offset: end,
                 watermarks: Watermarks {
                     low: lane.low,
                     high: lane.high(),
@@ -270,8 +279,58 @@ async fn offsets_that_never_were_a_record_are_not_lost() {
     let mut world = World::new(vec![holed, cut]);
     world.work().await;
     let checkpoints = world.checkpoints().await;
-    let counts = |at: usize| (checkpoints[at].next_offset, checkpoints[at].lost);
-    assert_eq!((counts(0), counts(1)), ((10, 0), (10, 4)));
+    let counts = |at: usize| {
+        let checkpoint = &checkpoints[at];
+        (checkpoint.next_offset, checkpoint.lost, checkpoint.tally.skipped)
+    };
+    assert_eq!((counts(0), counts(1)), ((10, 0, 7), (10, 4, 4)));
+}
+
+/// A producer's transaction ends with a marker, which takes an offset and is no record.
+#[tokio::test]
+async fn markers_behind_the_last_record_leave_no_lag() {
+    let marked = |records: i64, markers| Lane {
+        markers,
+        ..Lane::of((0..records).map(|at| at * 10), 10, 2)
+    };
+    let mut world = World::new(vec![marked(5, 1), marked(0, 3), marked(4, 0)]);
+    for _ in 0..10 {
+        world.step().await;
+    }
+    let checkpoints = world.checkpoints().await;
+    let counts: Vec<_> = checkpoints
+        .iter()
+        .map(|checkpoint| {
+            (
+                checkpoint.next_offset,
+                checkpoint.tally.dead_lettered,
+                checkpoint.tally.skipped,
+            )
+        })
+        .collect();
+    assert_eq!(counts, [(6, 5, 1), (3, 0, 3), (4, 4, 0)]);
+    assert!(checkpoints.iter().all(|checkpoint| checkpoint.lost == 0));
+    assert_eq!(world.worked().len(), 9, "each record once");
+}
+
+#[tokio::test]
+async fn records_dropped_to_save_memory_are_not_taken_for_markers() {
+    let slow = Lane::of((0..20).map(|at| at * 100), 10, 1);
+    let fast = Lane {
+        markers: 2,
+        ..Lane::of((0..200).map(|at| at * 10), 1000, 100)
+    };
+    let mut world = World::new(vec![slow, fast]);
+    world.matcher.waiting_limit = 40_000;
+    world.work().await;
+    world.step().await;
+    assert!(world.worked() == world.in_order(), "not in order, not all, or not once");
+    let checkpoints = world.checkpoints().await;
+    let ends: Vec<_> = checkpoints
+        .iter()
+        .map(|it| (it.next_offset, it.tally.skipped))
+        .collect();
+    assert_eq!(ends, [(20, 0), (202, 2)]);
 }
 
 prop_compose! {

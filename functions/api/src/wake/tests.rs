@@ -1,67 +1,36 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use threatstream_backend::{BackendError, DeadTask, Delivery, Failed, QueueDepth, TaskQueue};
+use threatstream_backend::BackendError;
+use threatstream_backend::conformance::hooked::{BeforeEnqueue, HookedQueue, away};
 use threatstream_domain::Timestamp;
 use tokio::sync::Semaphore;
 
 use super::*;
 
-/// A queue that takes tasks one permit at a time.
+/// Lets tasks through one permit at a time.
 struct Gate {
-    inner: Arc<dyn TaskQueue>,
     permits: Semaphore,
     entered: Semaphore,
     is_down: AtomicBool,
 }
 
 #[async_trait::async_trait]
-impl TaskQueue for Gate {
-    async fn enqueue(&self, tasks: Vec<Task>, now: Timestamp) -> Result<(), BackendError> {
+impl BeforeEnqueue for Gate {
+    async fn before_enqueue(&self) -> Result<(), BackendError> {
         self.entered.add_permits(1);
         self.permits.acquire().await.expect("open").forget();
         if self.is_down.load(Ordering::SeqCst) {
-            return Err(BackendError::Unavailable {
-                backend: "test",
-                message: "down".into(),
-            });
+            return Err(away());
         }
-        self.inner.enqueue(tasks, now).await
-    }
-    async fn take(
-        &self,
-        queue: &str,
-        max: usize,
-        lease: Duration,
-        now: Timestamp,
-        wait: Duration,
-    ) -> Result<Vec<Delivery>, BackendError> {
-        self.inner.take(queue, max, lease, now, wait).await
-    }
-    async fn complete(&self, delivery: &Delivery, now: Timestamp) -> Result<(), BackendError> {
-        self.inner.complete(delivery, now).await
-    }
-    async fn fail(&self, delivery: &Delivery, error: &str, now: Timestamp) -> Result<Failed, BackendError> {
-        self.inner.fail(delivery, error, now).await
-    }
-    async fn bury(&self, task: Task, attempts: u32, error: &str, now: Timestamp) -> Result<(), BackendError> {
-        self.inner.bury(task, attempts, error, now).await
-    }
-    async fn dead_letters(&self, queue: &str, limit: usize) -> Result<Vec<DeadTask>, BackendError> {
-        self.inner.dead_letters(queue, limit).await
-    }
-    async fn depth(&self, queue: &str) -> Result<QueueDepth, BackendError> {
-        self.inner.depth(queue).await
-    }
-    async fn check(&self) -> Result<(), BackendError> {
-        self.inner.check().await
+        Ok(())
     }
 }
 
 struct World {
     _folder: tempfile::TempDir,
     backends: Backends,
-    gate: Arc<Gate>,
+    queue: Arc<HookedQueue<Gate>>,
     wake: Arc<Wake>,
     clock: Clock,
 }
@@ -73,17 +42,18 @@ impl World {
         let mut options = threatstream_embedded::Options::new(folder.path());
         options.clock = clock.clone();
         let mut backends = threatstream_embedded::open(options).expect("it opens").backends();
-        let gate = Arc::new(Gate {
-            inner: backends.tasks.clone(),
+        let gate = Gate {
             permits: Semaphore::new(0),
             entered: Semaphore::new(0),
             is_down: AtomicBool::new(false),
-        });
-        backends.tasks = gate.clone();
+        };
+        let inner = backends.tasks.clone();
+        let queue = Arc::new(HookedQueue { inner, hook: gate });
+        backends.tasks = queue.clone();
         Self {
             _folder: folder,
             backends,
-            gate,
+            queue,
             wake: Arc::new(Wake::new(true)),
             clock,
         }
@@ -95,7 +65,7 @@ impl World {
     }
 
     async fn sent(&self) -> usize {
-        let tasks = &self.gate.inner;
+        let tasks = &self.queue.inner;
         let taken = tasks
             .take(DRAIN_QUEUE, 100, PATIENCE, self.clock.now(), Duration::ZERO)
             .await;
@@ -103,7 +73,7 @@ impl World {
     }
 
     async fn entered(&self) {
-        self.gate.entered.acquire().await.expect("open").forget();
+        self.queue.hook.entered.acquire().await.expect("open").forget();
     }
 }
 
@@ -117,10 +87,10 @@ async fn requests_that_come_together_share_a_wake_up_that_begins_after_each_of_t
     while world.wake.wanted.load(Ordering::SeqCst) < 21 {
         tokio::task::yield_now().await;
     }
-    world.gate.permits.add_permits(1);
+    world.queue.hook.permits.add_permits(1);
     first.await.expect("it returns");
     assert!(others.iter().all(|other| !other.is_finished()));
-    world.gate.permits.add_permits(1);
+    world.queue.hook.permits.add_permits(1);
     for other in others {
         other.await.expect("it returns");
     }
@@ -134,8 +104,8 @@ async fn a_queue_that_does_not_answer_holds_nobody_up_for_long() {
     world.up().await.expect("it returns");
     assert_eq!(began.elapsed(), PATIENCE);
     // The next is not held up by the one before. (An answer of another thread's would be waited for in vain: time stands still.)
-    world.gate.is_down.store(true, Ordering::SeqCst);
-    world.gate.permits.add_permits(1);
+    world.queue.hook.is_down.store(true, Ordering::SeqCst);
+    world.queue.hook.permits.add_permits(1);
     world.up().await.expect("it returns");
     assert_eq!(began.elapsed(), PATIENCE);
 }
@@ -143,11 +113,11 @@ async fn a_queue_that_does_not_answer_holds_nobody_up_for_long() {
 #[tokio::test]
 async fn a_queue_that_fails_is_no_failure_of_the_caller() {
     let world = World::new();
-    world.gate.is_down.store(true, Ordering::SeqCst);
-    world.gate.permits.add_permits(10);
+    world.queue.hook.is_down.store(true, Ordering::SeqCst);
+    world.queue.hook.permits.add_permits(10);
     world.up().await.expect("it returns");
     assert_eq!(world.sent().await, 0);
-    world.gate.is_down.store(false, Ordering::SeqCst);
+    world.queue.hook.is_down.store(false, Ordering::SeqCst);
     world.up().await.expect("it returns");
     assert_eq!(world.sent().await, 1, "the one after is sent");
 }

@@ -102,6 +102,7 @@ async fn commit(backends: Backends, rate: u32, alerts: bool) -> anyhow::Result<(
             alerts: Vec::new(),
             state: StateChange::default(),
             frames,
+            lease_until: lease.lease_until,
             now: clock.now(),
         };
         backends.store.commit(commit).await?;

@@ -171,6 +171,7 @@ impl Partition {
             alerts: Vec::new(),
             state: StateChange::default(),
             frames,
+            lease_until: self.checkpoint.lease_until,
             now: Clock::system().now(),
         };
         self.backends.store.commit(commit).await.unwrap();

@@ -1,8 +1,8 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use threatstream_backend::{BackendError, LoggedRecord, RESPOND_QUEUE};
-use threatstream_domain::ExecutionStatus;
+use threatstream_backend::{BackendError, FeedStart, LoggedRecord, RESPOND_QUEUE};
+use threatstream_domain::{ExecutionStatus, FrameKind};
 
 use super::*;
 use crate::testing::{Answer, DEADLINE, Receiver, World, execution_id};
@@ -236,4 +236,36 @@ async fn the_worker_sweeps_and_stops() {
     tokio::time::timeout(DEADLINE, arrived).await.expect("a minute is told");
     stop.cancel();
     worker.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn an_alert_nobody_acknowledged_in_time_is_told_of_once() {
+    let world = World::new();
+    let engine = world.engine(None);
+    world.alert("ALT-late", Duration::from_secs(60)).await;
+    world.alert("ALT-later", Duration::from_secs(600)).await;
+    let before = world.backends.store.head().await.unwrap();
+    assert_eq!(engine.sweep().await.unwrap().overdue, [""; 0]);
+    assert_eq!(world.backends.store.head().await.unwrap(), before);
+
+    world.clock.advance(Duration::from_secs(61));
+    // Two schedulers at once, and one after: one frame.
+    let (one, other) = tokio::join!(engine.sweep(), engine.sweep());
+    let mut told = [one.unwrap().overdue, other.unwrap().overdue].concat();
+    told.extend(engine.sweep().await.unwrap().overdue);
+    assert_eq!(told, ["ALT-late"]);
+    let FeedStart::Reader(mut reader) = world.backends.store.follow(&before).await.unwrap() else {
+        panic!("the feed is gone");
+    };
+    let frames: Vec<_> = reader
+        .next(10, DEADLINE)
+        .await
+        .unwrap()
+        .into_iter()
+        .flat_map(|record| record.frames)
+        .collect();
+    assert_eq!(frames.len(), 1);
+    assert_eq!(frames[0].kind, FrameKind::AlertUpdate);
+    let alert: Value = serde_json::from_str(frames[0].data.get()).unwrap();
+    assert_eq!((&alert["id"], &alert["version"]), (&json!("ALT-late"), &json!(0)));
 }

@@ -16,6 +16,7 @@
 //! is tested needs something that the machine may lack, the function gives an `Option<Fixture>`, says what is left out, and
 //! gives `None`. No function relies on what a trait only promises "where the backend can do that".
 
+pub mod hooked;
 pub mod log;
 pub mod samples;
 pub mod store;
@@ -109,6 +110,7 @@ macro_rules! conformance_store {
                 a_refused_commit_writes_nothing,
                 a_commit_on_a_changed_alert_writes_nothing,
                 a_commit_after_the_lease_ran_out_stands,
+                a_commit_prolongs_the_lease,
                 one_of_two_commits_at_once_wins,
                 deltas_gather_until_a_snapshot,
                 partitions_have_states_of_their_own,
@@ -143,6 +145,7 @@ macro_rules! conformance_store {
                 every_filter_filters,
                 pages_follow_one_another,
                 cases_of_unknown_alerts_are_absent,
+                an_overdue_alert_is_told_once,
             ]
         );
         $crate::conformance_tests!(

@@ -195,6 +195,7 @@ pub fn commit(id: &PartitionId, held: &Checkpoint, batch_id: &str, records: u64)
         alerts: Vec::new(),
         state: StateChange::default(),
         frames: Vec::new(),
+        lease_until: held.lease_until,
         now: noon(),
     }
 }

@@ -53,4 +53,9 @@ pub trait Alerts: Send + Sync {
         case: AlertCase,
         now: Timestamp,
     ) -> Result<Option<Alert>, BackendError>;
+
+    /// Tells the dashboards (an `alert_update` frame each) of alerts that nobody acknowledged before they were due, as far as they
+    /// were not told of before, at most `limit`: those alerts, the longest due first. Each is told of once for its life, whoever asks
+    /// and how often; nothing else about it changes.
+    async fn tell_overdue(&self, limit: usize, now: Timestamp) -> Result<Vec<Alert>, BackendError>;
 }

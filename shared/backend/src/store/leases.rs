@@ -124,6 +124,9 @@ pub struct Commit {
     pub state: StateChange,
     /// What dashboards are told, as one record of the feed; empty: no record.
     pub frames: Vec<Frame>,
+    /// Until when the lease is to hold from then on: what makes progress keeps its partition. A lease that holds longer keeps its time,
+    /// and one that was given up stays given up.
+    pub lease_until: Timestamp,
     /// When the batch was judged.
     pub now: Timestamp,
 }

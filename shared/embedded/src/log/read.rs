@@ -233,6 +233,7 @@ fn merge<S: Source>(mut lanes: Vec<Lane<S>>, max_bytes: usize) -> Result<Vec<Par
         .filter(|lane| !lane.records.is_empty())
         .map(|lane| PartitionRecords {
             partition: lane.partition,
+            next_offset: lane.next,
             records: lane.records,
             watermarks: lane.marks,
         })

@@ -76,6 +76,19 @@ impl Alerts for Embedded {
             .await
             .map_err(|fault: Fault| fault.into())
     }
+
+    async fn tell_overdue(&self, limit: usize, now: Timestamp) -> Result<Vec<Alert>, BackendError> {
+        // Most of the time there are none: that is to be known without a write.
+        let found = self.inner.readers.read(move |db| overdue(db, limit, now)).await?;
+        if found.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.inner
+            .writer
+            .run(Promise::Durable, move |session| tell_overdue(session, limit, now))
+            .await
+            .map_err(|fault: Fault| fault.into())
+    }
 }
 
 fn read(db: &Connection, id: &str) -> Result<Option<Alert>, Fault> {
@@ -160,4 +173,32 @@ fn save_case(
     feed::tell(session, &feed::pack(&[frame])?, now)?;
     session.touched.store = true;
     Ok(Some(alert))
+}
+
+/// Alerts that are overdue and were not told of, the longest due first.
+fn overdue(db: &Connection, limit: usize, now: Timestamp) -> Result<Vec<Alert>, Fault> {
+    let mut query = db.prepare_cached(
+        "SELECT analyzer, analysts FROM alert
+         WHERE acknowledged = 0 AND due_at < ?1 AND id NOT IN (SELECT alert FROM overdue_told)
+         ORDER BY due_at, seq LIMIT ?2",
+    )?;
+    let mut rows = query.query(params![now.as_micros(), int(limit as u64)])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(document(row, 0)?);
+    }
+    Ok(found)
+}
+
+fn tell_overdue(session: &mut Session<'_>, limit: usize, now: Timestamp) -> Result<Vec<Alert>, Fault> {
+    let alerts = overdue(session.db, limit, now)?;
+    let mut frames = Vec::with_capacity(alerts.len());
+    let mut told = session.db.prepare_cached("INSERT INTO overdue_told VALUES (?1)")?;
+    for alert in &alerts {
+        told.execute([&alert.group.id])?;
+        frames.push(Frame::new(FrameKind::AlertUpdate, Some(alert.group.severity), alert)?);
+    }
+    feed::tell(session, &feed::pack(&frames)?, now)?;
+    session.touched.store = true;
+    Ok(alerts)
 }

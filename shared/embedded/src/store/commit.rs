@@ -133,7 +133,8 @@ impl Prepared {
     fn move_on(&self, db: &Connection, tally: &Tally, lost: u64) -> Result<(), Fault> {
         let commit = &self.commit;
         db.prepare_cached(
-            "UPDATE lease SET next_offset = ?3, batch_id = ?4, unpublished = ?5, tally = ?6, lost = ?7
+            "UPDATE lease SET next_offset = ?3, batch_id = ?4, unpublished = ?5, tally = ?6, lost = ?7,
+               lease_until = CASE WHEN owner IS NULL THEN lease_until ELSE max(lease_until, ?8) END
              WHERE topic = ?1 AND partition = ?2",
         )?
         .execute(params![
@@ -143,7 +144,8 @@ impl Prepared {
             commit.batch_id,
             self.unpublished,
             serde_json::to_string(tally)?,
-            int(lost)
+            int(lost),
+            commit.lease_until.as_micros()
         ])?;
         Ok(())
     }

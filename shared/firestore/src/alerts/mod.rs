@@ -21,13 +21,16 @@ use crate::codec::{
 use crate::documents::{EXPIRES_AT, changed, unwritable};
 use crate::error::{Fault, rejected};
 use crate::feed;
-use crate::list::{List, shard};
-use crate::query::Query;
+use crate::list::{List, shard, shards};
+use crate::query::{NAME, Query};
 use crate::retry::Attempts;
 use crate::store::FirestoreStore;
 
 /// The collection of alerts.
 pub(crate) const ALERTS: &str = "alerts";
+
+/// Whether the dashboards were told that the alert is overdue.
+const OVERDUE_TOLD: &str = "overdue_told";
 
 #[async_trait]
 impl Alerts for FirestoreStore {
@@ -96,9 +99,33 @@ impl Alerts for FirestoreStore {
             }
         }
     }
+
+    async fn tell_overdue(&self, limit: usize, now: Timestamp) -> Result<Vec<Alert>, BackendError> {
+        let mut told = Vec::new();
+        for stored in self.client.query(untold(now).limit(limit)).await?.documents {
+            if self.is_live(&stored) {
+                told.extend(self.tell_of(&stored, now).await?);
+            }
+        }
+        Ok(told)
+    }
 }
 
 impl FirestoreStore {
+    /// Marks an alert that was found overdue as told of, and tells of it; `None`: somebody has written it meanwhile.
+    async fn tell_of(&self, stored: &Document, now: Timestamp) -> Result<Option<Alert>, BackendError> {
+        let alert = read(stored)?;
+        let frame = Frame::new(FrameKind::AlertUpdate, Some(alert.group.severity), &alert).map_err(unwritable)?;
+        let mut writes = vec![changed(stored, Fields::new().with(OVERDUE_TOLD, boolean(true)))];
+        writes.extend(feed::writes(self, &[frame], now)?);
+        match self.write(writes).await {
+            Ok(_) => Ok(Some(alert)),
+            Err(Fault::Conflict(_)) => Ok(None),
+            // Where the answer was lost, the mark says next time what became of it.
+            Err(Fault::Backend(error)) => Err(error),
+        }
+    }
+
     /// Reads these alerts as they are now, those that are there, and keeps in mind when they were written.
     pub(crate) async fn look(&self, ids: &[String]) -> Result<HashMap<String, Document>, BackendError> {
         let names: HashMap<&String, String> = ids.iter().map(|id| (id, self.client.name(ALERTS, id))).collect();
@@ -144,7 +171,7 @@ pub(crate) fn group_write(
         .with(EXPIRES_AT, store.alert_expiry(now));
     if known.is_none() {
         let case = AlertCase::default();
-        fields = with_case(fields, &case, document::case_json(&case)?);
+        fields = with_case(fields, &case, document::case_json(&case)?).with(OVERDUE_TOLD, boolean(false));
     }
     let write = only_if_at(merge(store.client.name(ALERTS, &group.id), fields), known);
     Ok(and_maximum(write, "updated_at", int(now.as_micros())))
@@ -201,6 +228,16 @@ pub(crate) fn asked(query: &AlertQuery) -> (List, Query) {
         }
     }
     (list, asked)
+}
+
+/// Alerts that are overdue and were not told of, the longest due first.
+pub(crate) fn untold(now: Timestamp) -> Query {
+    shards(Query::over(ALERTS))
+        .equal("acknowledged", boolean(false))
+        .equal(OVERDUE_TOLD, boolean(false))
+        .below("due_at", int(now.as_micros()))
+        .ascending("due_at")
+        .ascending(NAME)
 }
 
 /// All that is asked, of an alert that was found by a part of it.

@@ -57,6 +57,8 @@ struct Executions {
 struct Swept {
     /// The executions whose worker was gone, enqueued to go on.
     resumed: Vec<String>,
+    /// Alerts that nobody acknowledged before they were due, of which the dashboards were told.
+    overdue: Vec<String>,
     /// The minutes whose metrics were told, by their beginnings.
     minutes: Vec<schema::Time>,
 }

@@ -210,3 +210,49 @@ pub async fn cases_of_unknown_alerts_are_absent(store: Arc<dyn Store>, prefix: &
     assert_eq!(cases["ALT-2"], AlertCase::default());
     assert!(store.cases(&[]).await.unwrap().is_empty());
 }
+
+/// An alert that nobody has acknowledged when it is due is told of, and not again; the analysts' version stays, and so can they work on.
+pub async fn an_overdue_alert_is_told_once(store: Arc<dyn Store>, prefix: &str) {
+    let due = |id: &str, seconds| {
+        let mut group = alert(id);
+        group.due_at = noon().plus(Duration::from_secs(seconds));
+        group
+    };
+    let groups = [
+        due("ALT-late", 200),
+        due("ALT-first", 100),
+        due("ALT-seen", 100),
+        due("ALT-later", 900),
+    ];
+    open(&*store, prefix, groups).await;
+    work(&*store, "ALT-seen", &[AlertAction::Acknowledge], 10).await;
+    let before = store.head().await.unwrap();
+    let at = |seconds| noon().plus(Duration::from_secs(seconds));
+    assert_eq!(
+        store.tell_overdue(10, at(100)).await.unwrap(),
+        [],
+        "due, and not over it"
+    );
+    assert_eq!(store.head().await.unwrap(), before, "nothing is told of nothing");
+    let told = |alerts: Vec<Alert>| alerts.into_iter().map(|alert| alert.group.id).collect::<Vec<_>>();
+    assert_eq!(told(store.tell_overdue(1, at(300)).await.unwrap()), ["ALT-first"]);
+    assert_eq!(told(store.tell_overdue(10, at(300)).await.unwrap()), ["ALT-late"]);
+    assert_eq!(told(store.tell_overdue(10, at(301)).await.unwrap()), [""; 0]);
+
+    let records = told_after(&*store, &before).await;
+    let frames: Vec<_> = records.iter().flat_map(|record| &record.frames).collect();
+    let of = |data: &str| serde_json::from_str::<Alert>(data).unwrap();
+    let ids: Vec<_> = frames.iter().map(|frame| of(frame.data.get()).group.id).collect();
+    assert_eq!(ids, ["ALT-first", "ALT-late"]);
+    assert!(frames.iter().all(|frame| frame.kind == FrameKind::AlertUpdate));
+
+    // Both sides go on as before: the analyst on the version that was looked at, the analyzer on the one it judged.
+    let worked = work(&*store, "ALT-late", &[AlertAction::Acknowledge], 400).await;
+    assert_eq!(worked.case.version, 1);
+    let mut grown = due("ALT-first", 50);
+    grown.event_count += 1;
+    let write = alert_write(grown.clone(), 0);
+    committed(&*store, prefix, "more", |commit| commit.alerts = vec![write]).await;
+    assert_eq!(store.alert("ALT-first").await.unwrap().unwrap().group, grown);
+    assert_eq!(store.tell_overdue(10, at(500)).await.unwrap(), []);
+}

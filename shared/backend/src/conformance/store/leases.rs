@@ -247,6 +247,36 @@ pub async fn a_commit_after_the_lease_ran_out_stands(store: Arc<dyn Store>, pref
     );
 }
 
+/// A commit prolongs its holder's lease, and never shortens it; one that was given up it does not take again.
+pub async fn a_commit_prolongs_the_lease(store: Arc<dyn Store>, prefix: &str) {
+    let id = partition(prefix, 0);
+    let held = take(&*store, &id, "one").await;
+    let later = noon().plus(TTL / 2);
+    let mut first = commit(&id, &held, "b1", 1);
+    (first.now, first.lease_until) = (later, later.plus(TTL));
+    store.commit(first.clone()).await.unwrap();
+    assert_eq!(checkpoint(&*store, &id).await.lease_until, later.plus(TTL));
+    assert_eq!(
+        store.acquire(&id, 4, "other", TTL, noon().plus(TTL)).await.unwrap(),
+        None
+    );
+    let next = |name: &str, at: u64| {
+        let mut next = commit(&id, &held, name, 1);
+        (next.expected_offset, next.next_offset) = (at, at + 1);
+        next
+    };
+    let mut short = next("b2", 1);
+    short.lease_until = noon();
+    store.commit(short).await.unwrap();
+    assert_eq!(checkpoint(&*store, &id).await.lease_until, later.plus(TTL));
+    store.release(&id, held.owner_epoch).await.unwrap();
+    let mut last = next("b3", 2);
+    last.lease_until = noon().plus(TTL * 9);
+    store.commit(last).await.unwrap();
+    assert!(checkpoint(&*store, &id).await.lease_until <= noon());
+    assert!(store.acquire(&id, 4, "other", TTL, noon()).await.unwrap().is_some());
+}
+
 /// Two commits from the same place at the same time: exactly one is made.
 pub async fn one_of_two_commits_at_once_wins(store: Arc<dyn Store>, prefix: &str) {
     let id = partition(prefix, 0);
