@@ -80,13 +80,13 @@ impl LiveDetector {
     /// A folder or file that cannot be read.
     pub fn load(config: RulesConfig, networks: Networks, mark_key: MarkKey) -> Result<Self, UnreadableRules> {
         let stamp = config.folder.as_deref().map(folder::stamp).transpose()?;
-        let content = config
+        let read = config
             .folder
             .as_deref()
             .map(folder::read)
             .transpose()?
             .unwrap_or_default();
-        let rules = compile(config.builtin, &content);
+        let rules = compile(config.builtin, &read);
         tell(&rules);
         let files = Files {
             fruitful: fruitful(&read, &rules),
