@@ -1,16 +1,26 @@
-//! Events a second through the rules: from the bytes by the prefilter, and from decoded events to verdicts.
+//! Events a second through the rules: the built-in ones over mixed traffic, and correlations with many live keys.
 //!
-//! With `THREATSTREAM_CORPORA` set, also the published rules over real Windows events.
+//! With `THREATSTREAM_CORPORA` set, also the published rules over real Windows events. Memory is printed.
 
 #[path = "../tests/sigma_support/mod.rs"]
 mod sigma_support;
 
-use std::hint::black_box;
+mod traffic;
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use serde_json::{Value as Json, json};
-use sigma_support::{corpora, event, load, load_files, output, rule_files, source};
-use threatstream_detection::{Event, LogSource};
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::hint::black_box;
+use std::sync::Arc;
+
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use serde_json::json;
+use sigma_support::{captures, corpora, event, load, load_files, rule_files, source};
+use threatstream_detection::decode::{Format, decode};
+use threatstream_detection::enrich::Networks;
+use threatstream_detection::judge::JudgeState;
+use threatstream_detection::sigma::RuleSet;
+use threatstream_detection::{Detector, Incoming, Match, pack};
+use threatstream_domain::{MarkKey, Timestamp};
 
 fn synthetic(c: &mut Criterion) {
     let mut group = c.benchmark_group("synthetic");
@@ -34,81 +44,112 @@ fn synthetic(c: &mut Criterion) {
     group.finish();
 }
 
-/// The log source of a Windows event, for the channels that most rules are about.
-fn windows(event: &Json) -> LogSource {
-    let number = event["EventID"].as_i64().unwrap_or(0);
-    let channel = event["Channel"].as_str().unwrap_or_default().to_ascii_lowercase();
-    let (category, service) = match channel.as_str() {
-        "microsoft-windows-sysmon/operational" => {
-            let category = match number {
-                1 => "process_creation",
-                3 => "network_connection",
-                7 => "image_load",
-                8 => "create_remote_thread",
-                10 => "process_access",
-                11 => "file_event",
-                12 => "registry_event",
-                13 => "registry_set",
-                17 | 18 => "pipe_created",
-                22 => "dns_query",
-                _ => "other",
-            };
-            (Some(category), Some("sysmon"))
-        }
-        "microsoft-windows-powershell/operational" if number == 4104 => (Some("ps_script"), Some("powershell")),
-        "microsoft-windows-powershell/operational" => (Some("ps_module"), Some("powershell")),
-        "security" => (None, Some("security")),
-        "system" => (None, Some("system")),
-        _ => (None, None),
-    };
-    source(category, Some("windows"), service)
+fn received_at() -> Timestamp {
+    Timestamp::from_secs(1_795_338_000)
 }
 
+fn incoming(offset: u64, line: &str) -> Incoming<'_> {
+    Incoming {
+        value: line.as_bytes(),
+        mark: None,
+        logged_at: received_at(),
+        origin: ("raw", 0, offset),
+    }
+}
+
+/// The built-in rules over lines of 500 bytes, from their bytes to the verdict; the clean ones cost a scan.
+fn pack(c: &mut Criterion) {
+    let files = pack::builtin().map(|(name, yaml)| (Cow::from(name), Cow::from(yaml)));
+    let rules = Arc::new(RuleSet::load(files));
+    let detector = Detector::new(Arc::clone(&rules), Networks::default(), MarkKey::new("key"));
+    let lines = traffic::lines(4_000);
+    let opened: Vec<_> = (0..)
+        .zip(&lines)
+        .map(|(offset, line)| detector.open(incoming(offset, line)).unwrap())
+        .collect();
+    let hits = opened
+        .iter()
+        .filter(|opened| !detector.examine(opened).is_empty())
+        .count();
+    eprintln!(
+        "pack: {} rules, {} lines, {hits} with a match",
+        rules.rules().len(),
+        lines.len()
+    );
+    let mut group = c.benchmark_group("pack");
+    group.throughput(Throughput::Elements(lines.len() as u64));
+    group.bench_function("might_match", |b| {
+        b.iter(|| lines.iter().filter(|line| rules.might_match(line.as_bytes())).count());
+    });
+    group.bench_function("bytes to verdict", |b| {
+        b.iter(|| {
+            opened
+                .iter()
+                .map(|opened| detector.examine(opened).len())
+                .sum::<usize>()
+        });
+    });
+    group.bench_function("record to verdict", |b| {
+        b.iter(|| {
+            let records = (0..)
+                .zip(&lines)
+                .map(|(offset, line)| detector.open(incoming(offset, line)).unwrap());
+            records.map(|opened| detector.examine(&opened).len()).sum::<usize>()
+        });
+    });
+    group.finish();
+}
+
+/// Every published rule over Windows events, from their bytes to the verdict.
 fn published(c: &mut Criterion) {
     let Some(corpora) = corpora() else { return };
     let files: Vec<_> = rule_files(&corpora.join("sigmahq-rules.tar.gz"))
         .into_iter()
         .filter(|(name, _)| name.starts_with("rules/"))
         .collect();
+    let before = resident();
     let set = load_files(&files);
-    let mut lines = String::new();
-    for entry in std::fs::read_dir(corpora.join("windows")).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|extension| extension == "zip") && lines.len() < 40 << 20 {
-            lines.push_str(&String::from_utf8_lossy(&output(
-                "unzip",
-                &["-p", path.to_str().unwrap()],
-            )));
-        }
-    }
-    let parsed: Vec<(&str, Json)> = lines
+    let compiled = resident();
+    let captured = captures(&corpora);
+    let lines: Vec<&str> = captured
         .lines()
-        .filter_map(|line| Some((line, serde_json::from_str(line).ok()?)))
+        .filter(|line| decode(line, Format::Windows, received_at()).format == "windows")
         .collect();
-    let events: Vec<Event<'_>> = parsed
-        .iter()
-        .map(|(raw, json)| event(raw, json, windows(json)))
-        .collect();
-    let bytes: usize = parsed.iter().map(|(raw, _)| raw.len()).sum();
-    let found: usize = events.iter().map(|event| set.matches(event).len()).sum();
+    let verdicts = |lines: &[&str]| -> usize {
+        lines
+            .iter()
+            .map(|line| set.matches(&decode(line, Format::Auto, received_at())).len())
+            .sum()
+    };
+    let kept = resident();
+    let found = verdicts(&lines);
     eprintln!(
-        "{} rules, {} events of {} bytes on average, {found} matches",
+        "published: {} rules in {} MiB, {} events of {} bytes on average, {found} matches with {} MiB more",
         set.rules().len(),
-        events.len(),
-        bytes / events.len().max(1)
+        compiled.saturating_sub(before),
+        lines.len(),
+        captured.len() / lines.len().max(1),
+        resident().saturating_sub(kept),
     );
     let mut group = c.benchmark_group("published");
     group.sample_size(10);
-    group.throughput(Throughput::Elements(events.len() as u64));
-    group.bench_function("matches", |b| {
-        b.iter(|| events.iter().map(|event| set.matches(event).len()).sum::<usize>());
-    });
-    group.bench_function("matches, every rule of the log source", |b| {
+    group.throughput(Throughput::Elements(lines.len() as u64));
+    group.bench_function("decode", |b| {
         b.iter(|| {
-            events
+            let fields = lines
                 .iter()
-                .map(|event| set.matches_unfiltered(event).len())
-                .sum::<usize>()
+                .map(|line| decode(line, Format::Auto, received_at()).original.0.len());
+            fields.sum::<usize>()
+        });
+    });
+    group.bench_function("bytes to verdict, one thread", |b| b.iter(|| verdicts(&lines)));
+    group.bench_function("bytes to verdict, two threads", |b| {
+        let (first, second) = lines.split_at(lines.len() / 2);
+        b.iter(|| {
+            std::thread::scope(|scope| {
+                let other = scope.spawn(|| verdicts(second));
+                verdicts(first) + other.join().unwrap()
+            })
         });
     });
     group.finish();
@@ -118,5 +159,79 @@ fn published(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, synthetic, published);
+/// Failed logins from as many addresses, none of which fails often enough: every match finds its window among theirs.
+const LIVE_KEYS: usize = 100_000;
+const COUNTED: &str = "
+title: Failed password
+id: failed
+logsource: { product: linux, service: sshd }
+detection:
+    selection: ['Failed password']
+    condition: selection
+---
+title: Guessing
+id: guessing
+correlation:
+    type: event_count
+    rules: [failed]
+    group-by: [source.ip]
+    timespan: 1h
+    condition: { gte: 1000 }
+";
+
+fn correlations(c: &mut Criterion) {
+    let set = Arc::new(load(&[COUNTED]));
+    assert!(set.set_aside().is_empty(), "{:?}", set.set_aside());
+    let detector = Detector::new(set, Networks::default(), MarkKey::new("key"));
+    let found = |round: usize| -> Vec<Match> {
+        let line = |key: usize| {
+            let address = std::net::Ipv4Addr::from(0x0b00_0000 + u32::try_from(key).unwrap());
+            format!(
+                "2026-11-22T08:{:02}:58Z web-1 sshd[{key}]: Failed password for root from {address} port 50538 ssh2",
+                round % 60
+            )
+        };
+        (0..LIVE_KEYS)
+            .flat_map(|key| {
+                let line = line(key);
+                let opened = detector.open(incoming((round * LIVE_KEYS + key) as u64, &line));
+                detector.examine(&opened.unwrap())
+            })
+            .collect()
+    };
+    let (first, second) = (found(1), found(2));
+    let mut state = JudgeState::default();
+    let before = resident();
+    let judge = |state: &mut JudgeState, matches: &[Match]| {
+        let (taken, judged) = state.judge(matches, &HashMap::new(), received_at(), usize::MAX);
+        assert_eq!((taken, judged.threats.len()), (matches.len(), 0));
+    };
+    judge(&mut state, &first);
+    let _ = state.take_delta();
+    eprintln!(
+        "correlations: {} matches, {:?} in {} MiB",
+        first.len(),
+        state.size(),
+        resident().saturating_sub(before)
+    );
+    let snapshot = state.snapshot();
+    let loaded = || JudgeState::load(&snapshot, &[] as &[&[u8]]).unwrap();
+    let mut group = c.benchmark_group("correlations");
+    group.sample_size(10);
+    group.throughput(Throughput::Elements(second.len() as u64));
+    group.bench_function(BenchmarkId::new("judge, live keys", LIVE_KEYS), |b| {
+        b.iter_batched(loaded, |mut state| judge(&mut state, &second), BatchSize::PerIteration);
+    });
+    group.finish();
+}
+
+/// Mebibytes of this process in memory, as Linux counts them.
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kibibytes = line.and_then(|line| line.split_whitespace().next()?.parse::<usize>().ok());
+    kibibytes.unwrap_or(0) / 1024
+}
+
+criterion_group!(benches, synthetic, pack, correlations, published);
 criterion_main!(benches);

@@ -1,6 +1,6 @@
 //! Whether any rule can match, told from the texts that each of them cannot match without.
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
 use super::condition::Expr;
 use super::detection::{Detection, LINE, Test};
@@ -11,6 +11,8 @@ use super::unescape::{self, Seen};
 const FOLDED: [&str; 3] = ["\u{212a}", "\u{130}", "\u{17f}"];
 /// What tells that a line writes characters in a way that is not undone here: entities of XML, hexadecimal of auditd.
 const ENCODED: [&str; 7] = ["&lt;", "&gt;", "&amp;", "&quot;", "&apos;", "&#", "msg=audit("];
+/// Automata over more text than this take the smaller form.
+const MOST_IN_DFA: usize = 32 * 1024;
 /// A rule that needs one of more texts than this is tried on every event.
 const MOST_TEXTS: usize = 4_096;
 
@@ -123,10 +125,10 @@ fn of_expr<T>(expr: &Expr<T>, leaf: &dyn Fn(&T) -> Option<Vec<Needed>>) -> Optio
         Expr::Not(_) => None,
         // All parts must hold, so the texts of any one of them will do: those that are rarest.
         Expr::And(parts) => parts.iter().filter_map(|part| of_expr(part, leaf)).max_by_key(|texts| {
-            let shortest = texts.iter().map(|(_, text)| text.len()).min().unwrap_or(0);
+            let shortest = texts.iter().map(|(_, text)| distinctive(text)).min().unwrap_or(0);
             // The line is the longest of all values, and searched only where nothing else will do.
             let in_fields = texts.iter().all(|(field, _)| *field != LINE);
-            (in_fields, shortest.min(8), std::cmp::Reverse(texts.len()))
+            (in_fields, shortest.min(12), std::cmp::Reverse(texts.len()))
         }),
         Expr::Or(parts) => {
             let mut all = Vec::new();
@@ -139,6 +141,35 @@ fn of_expr<T>(expr: &Expr<T>, leaf: &dyn Fn(&T) -> Option<Vec<Needed>>) -> Optio
             Some(all)
         }
     }
+}
+
+/// How long a text is without what most events of its kind hold: it decides which of several texts a rule waits for, and
+/// nothing else.
+fn distinctive(text: &str) -> usize {
+    const EVERYWHERE: [&str; 16] = [
+        r"c:\",
+        r"\windows\",
+        r"system32\",
+        r"\kernelbase.dll",
+        r"\ntdll.dll",
+        r"\svchost.exe",
+        r"\program files",
+        r"\microsoft",
+        r"\currentversion",
+        r"hklm\",
+        r"software\",
+        ".exe",
+        ".dll",
+        ".amazonaws.com",
+        "http://",
+        "https://",
+    ];
+    let common: usize = EVERYWHERE
+        .iter()
+        .map(|common| text.matches(common).count() * common.len())
+        .sum();
+    // Texts overlap: what is left is at least one.
+    text.len().saturating_sub(common).max(usize::from(!text.is_empty()))
 }
 
 /// Looks at bytes that are not decoded yet.
@@ -167,7 +198,13 @@ impl RawPrefilter {
         let finder = if always {
             None
         } else {
-            AhoCorasick::builder().ascii_case_insensitive(true).build(&texts).ok()
+            // Every line is scanned: a table of all steps is worth its memory while it is small.
+            let small = texts.iter().map(String::len).sum::<usize>() <= MOST_IN_DFA;
+            AhoCorasick::builder()
+                .ascii_case_insensitive(true)
+                .kind(small.then_some(AhoCorasickKind::DFA))
+                .build(&texts)
+                .ok()
         };
         Self {
             finder,
