@@ -63,9 +63,8 @@ fn hash(name: &[u8]) -> u32 {
         _ => (name.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)), 0),
     };
     let mixed = (first ^ last.rotate_left(29) ^ (name.len() as u64) << 56).wrapping_mul(ODD);
-    #[expect(clippy::cast_possible_truncation, reason = "the upper half is what is left")]
-    let upper = ((mixed ^ mixed >> 29).wrapping_mul(ODD) >> 32) as u32;
-    upper
+    // The upper half is what is left.
+    ((mixed ^ mixed >> 29).wrapping_mul(ODD) >> 32) as u32
 }
 
 #[cfg(test)]

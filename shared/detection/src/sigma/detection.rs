@@ -144,35 +144,22 @@ impl Detection {
 
 /// An expression with its leaves replaced, its joints flattened, and what is cheap in front; and what it costs.
 fn plan<T>(expr: &Expr<T>, leaf: &dyn Fn(&T) -> (usize, Expr<u32>)) -> (usize, Expr<u32>) {
-    let all = |parts: &[Expr<T>], flat: fn(Expr<u32>) -> Result<Vec<Expr<u32>>, Expr<u32>>| {
+    let sorted = |parts: &[Expr<T>]| {
         let mut planned: Vec<_> = parts.iter().map(|part| plan(part, leaf)).collect();
         planned.sort_by_key(|(cost, _)| *cost);
         let cost = planned.iter().map(|(cost, _)| cost).sum();
-        let parts = planned
-            .into_iter()
-            .flat_map(|(_, part)| flat(part).unwrap_or_else(|other| vec![other]));
-        (cost, parts.collect())
+        (cost, planned.into_iter().map(|(_, part)| part))
     };
     match expr {
         Expr::And(parts) => {
-            let (cost, parts) = all(parts, |part| {
-                if let Expr::And(parts) = part {
-                    Ok(parts)
-                } else {
-                    Err(part)
-                }
-            });
-            (cost, Expr::And(parts))
+            let (cost, parts) = sorted(parts);
+            let flat = parts.flat_map(|part| if let Expr::And(inner) = part { inner } else { vec![part] });
+            (cost, Expr::And(flat.collect()))
         }
         Expr::Or(parts) => {
-            let (cost, parts) = all(parts, |part| {
-                if let Expr::Or(parts) = part {
-                    Ok(parts)
-                } else {
-                    Err(part)
-                }
-            });
-            (cost, Expr::Or(parts))
+            let (cost, parts) = sorted(parts);
+            let flat = parts.flat_map(|part| if let Expr::Or(inner) = part { inner } else { vec![part] });
+            (cost, Expr::Or(flat.collect()))
         }
         Expr::Not(part) => {
             let (cost, part) = plan(part, leaf);

@@ -402,7 +402,7 @@ impl Slot {
 /// The list's memory, for values of another lifetime.
 fn emptied<'a, 'b>(mut leaves: Vec<Leaf<'a>>) -> Vec<Leaf<'b>> {
     leaves.clear();
-    leaves.into_iter().filter_map(|_| None).collect()
+    leaves.into_iter().map_while(|_| None).collect()
 }
 
 /// Appends, in lower case and apart from each other, the values whose text is not a part of the line.

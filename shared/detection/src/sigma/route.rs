@@ -54,6 +54,9 @@ struct FieldSearch {
     waiting: Vec<Vec<u32>>,
 }
 
+/// Texts, each with the rules that wait for it.
+type Waiting = BTreeMap<String, Vec<u32>>;
+
 enum Finder {
     Table(dfa::DFA),
     Compact(nfa::contiguous::NFA),
@@ -62,7 +65,7 @@ enum Finder {
 impl Routes {
     pub(super) fn new(rules: &[Rule], detections: &[Detection], interner: &Interner) -> Self {
         let mut numbers: HashMap<&LogSource, usize> = HashMap::new();
-        let mut buckets: Vec<(Bucket, BTreeMap<u32, BTreeMap<String, Vec<u32>>>)> = Vec::new();
+        let mut buckets: Vec<(Bucket, BTreeMap<u32, Waiting>)> = Vec::new();
         for ((index, rule), detection) in (0u32..).zip(rules).zip(detections) {
             let number = *numbers.entry(&rule.logsource).or_insert_with(|| {
                 buckets.push(Default::default());
@@ -174,7 +177,7 @@ fn key(category: u64, product: u64, service: u64) -> u64 {
 
 impl FieldSearch {
     /// The rules, if the texts are too many to search for at once.
-    fn new(field: u32, texts: BTreeMap<String, Vec<u32>>) -> Result<Self, Vec<u32>> {
+    fn new(field: u32, texts: Waiting) -> Result<Self, Vec<u32>> {
         let size: usize = texts.keys().map(String::len).sum();
         let patterns = || texts.keys().map(String::as_str).chain([LONG_S]);
         let built = if size <= MOST_IN_DFA {
