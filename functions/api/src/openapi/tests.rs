@@ -120,7 +120,7 @@ fn numbers_are_as_described() {
     );
     let line = json!({
         "topic": "", "partition": 0, "next_offset": 0, "low": 0, "high": 0, "clean": 0, "matched": 0, "dead_lettered": 0, "duplicate": 0, "stored": 0,
-        "counted": 0, "suppressed": 0,
+        "counted": 0, "suppressed": 0, "skipped": 1,
     });
     let ledger = sample::<Ledger>(json!({
         "match": {"ingested": 0, "clean": 0, "matched": 0, "duplicate": 0, "dead_lettered": 0, "lost": 0},
