@@ -151,6 +151,7 @@ passed_on! {
         fn alerts(query: &AlertQuery) -> Result<Page<Alert>, BackendError>;
         fn cases(ids: &[String]) -> Result<HashMap<String, AlertCase>, BackendError>;
         fn save_case(id: &str, expected_version: u64, case: AlertCase, now: Timestamp) -> Result<Option<Alert>, BackendError>;
+        fn tell_overdue(limit: usize, now: Timestamp) -> Result<Vec<Alert>, BackendError>;
     }
     Responses {
         fn create_execution(execution: &Execution, now: Timestamp) -> Result<bool, BackendError>;
