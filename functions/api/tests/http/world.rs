@@ -223,6 +223,7 @@ impl World {
             next_offset,
             batch_id: format!("{topic}/{partition}/{next_offset}/{}", checkpoint.owner_epoch),
             unpublished: Vec::new(),
+            lease_until: checkpoint.lease_until,
             tally: if topic == self.backends.topics.raw {
                 tally
             } else {
