@@ -144,10 +144,10 @@ impl<'a> Batch<'a> {
             return;
         };
         let event = contribution(found, window, key);
-        self.bytes += 256 + event.original.raw.len() + event.whole.as_ref().map_or(0, |whole| weigh::json(whole));
+        self.bytes += 256 + event.original.raw.len() + event.whole.as_ref().map_or(0, weigh::json);
         let contributed = state.change(Change::Contributed {
             key: window_key(found, window),
-            event: Box::new(event),
+            event,
         });
         let (mut any_stored, mut any_threat) = (false, false);
         for mut fired in contributed.fired {

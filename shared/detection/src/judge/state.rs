@@ -40,7 +40,7 @@ pub(super) enum Change {
     /// A match was seen, at an arrival time.
     Seen(u128, i64),
     /// An event went into a window.
-    Contributed { key: u128, event: Box<Contribution> },
+    Contributed { key: u128, event: Contribution },
     /// What was open of a window that is decided when it is over was decided.
     Closed { key: u128 },
     /// A threat was counted against its minute.

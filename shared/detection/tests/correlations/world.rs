@@ -157,7 +157,13 @@ impl Log {
 
     /// Judges until nothing is left.
     pub(crate) fn judge(&mut self, most: usize) {
-        while (0..self.partitions.len()).fold(false, |any, partition| self.batch(partition, most) || any) {}
+        let mut is_due = true;
+        while is_due {
+            is_due = false;
+            for partition in 0..self.partitions.len() {
+                is_due |= self.batch(partition, most);
+            }
+        }
         let matches: usize = self.partitions.iter().map(|(matches, _)| matches.len()).sum();
         let tally = &self.tally;
         let accounted = tally.stored + tally.counted + tally.suppressed + tally.duplicate;

@@ -25,10 +25,7 @@ fn windows_weigh_what_they_hold() {
             original: original.clone(),
             whole: None,
         };
-        state.change(Change::Contributed {
-            key,
-            event: Box::new(event),
-        });
+        state.change(Change::Contributed { key, event });
     }
     assert!(state.rest.window_bytes <= MAX_WINDOW_BYTES && state.rest.window_bytes > MAX_WINDOW_BYTES / 2);
     let weight: usize = state.rest.windows.values().map(|(_, windows)| windows.bytes()).sum();

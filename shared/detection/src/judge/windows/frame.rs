@@ -6,6 +6,7 @@ use threatstream_domain::{Original, truncated};
 use super::tally::Tally;
 use super::{Contribution, KEPT_ORIGINALS};
 use crate::found::Match;
+use crate::judge::weigh;
 
 /// Originals in a window are kept up to this many bytes.
 const WINDOW_ORIGINAL_BYTES: usize = 1024;
@@ -57,10 +58,7 @@ impl Frame {
             .map(|original| 128 + original.raw.len() + original.event_id.len())
             .sum();
         let rules: usize = self.rules.iter().map(|rule| 24 + rule.len()).sum();
-        let latest = self
-            .latest
-            .as_ref()
-            .map_or(0, |latest| super::super::weigh::json(latest));
+        let latest = self.latest.as_ref().map_or(0, weigh::json);
         self.bytes = size_of::<Self>() + originals + rules + latest + self.tally.bytes();
     }
 

@@ -18,6 +18,8 @@ mod over;
 mod sliding;
 mod tally;
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use threatstream_domain::{Original, Timestamp};
 
@@ -158,7 +160,7 @@ impl GroupWindows {
         let frame = self.find(place).filter(|frame| !frame.fired)?;
         let next = place.checked_add(1).and_then(|next| self.find(next));
         let hit = sliding::opened(frame, next, event)?;
-        Some(self.fire(place, hit))
+        Some(self.fire(place, &hit))
     }
 
     fn trailing(&mut self, place: i64, event: &Contribution) -> Option<Fired> {
@@ -171,10 +173,10 @@ impl GroupWindows {
         let hit = sliding::trailing(&frames, event)?;
         let opener = hit.span.0.div_euclid(event.timespan.max(1));
         self.find(opener).filter(|frame| !frame.fired)?;
-        Some(self.fire(opener, hit))
+        Some(self.fire(opener, &hit))
     }
 
-    fn fire(&mut self, place: i64, hit: Hit) -> Fired {
+    fn fire(&mut self, place: i64, hit: &Hit) -> Fired {
         let (mut originals, mut rules): (Vec<Original>, Vec<String>) = (Vec::new(), Vec::new());
         for frame in [Some(place), place.checked_add(1)].into_iter().flatten() {
             let Some(frame) = self.find(frame) else { continue };
@@ -210,11 +212,14 @@ impl GroupWindows {
 impl Contribution {
     /// Brings what a damaged delta may hold back into bounds: a time within the calendar, so that no frame is the last number
     /// there is, and a timespan that is one.
-    pub(super) fn bounded(&self) -> Self {
+    pub(super) fn bounded(&self) -> Cow<'_, Self> {
+        let at = Timestamp::from_micros(self.at).as_micros();
+        if at == self.at && self.timespan >= 1 {
+            return Cow::Borrowed(self);
+        }
         let mut own = self.clone();
-        own.at = Timestamp::from_micros(self.at).as_micros();
-        own.timespan = self.timespan.max(1);
-        own
+        (own.at, own.timespan) = (at, self.timespan.max(1));
+        Cow::Owned(own)
     }
 }
 

@@ -214,7 +214,7 @@ fn of_many_numbers_a_sample_decides() {
             event
         });
         let mut windows = GroupWindows::default();
-        let fired = events.skip(0).map(|event| windows.contribute(&event)).enumerate();
+        let fired = events.map(|event| windows.contribute(&event)).enumerate();
         let fired: Vec<usize> = fired
             .filter(|(_, done)| !done.fired.is_empty())
             .map(|(at, _)| at)
