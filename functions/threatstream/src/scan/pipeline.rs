@@ -91,14 +91,7 @@ impl Pipeline {
                 self.tell_apart(&mut found);
                 // One by one, so that a threat is known by the event that completed it.
                 let (_, judged) = self.state.judge(&[found], &HashMap::new(), self.now, usize::MAX);
-                for (mut threat, suppressed) in self.with_chains(judged) {
-                    threat.processing_time_ms = read_at.elapsed().as_secs_f64() * 1000.0;
-                    findings.push(Finding {
-                        threat,
-                        origin: origin.clone(),
-                        suppressed,
-                    });
-                }
+                findings.extend(self.with_chains(judged, origin, *read_at));
                 self.last = Some((origin.clone(), *read_at));
             }
         }
@@ -116,33 +109,41 @@ impl Pipeline {
         loop {
             let judged = self.state.end(&HashMap::new(), self.now);
             let is_chained = !judged.chained.is_empty();
-            for (mut threat, suppressed) in self.with_chains(judged) {
-                threat.processing_time_ms = read_at.elapsed().as_secs_f64() * 1000.0;
-                findings.push(Finding {
-                    threat,
-                    origin: origin.clone(),
-                    suppressed,
-                });
-            }
+            findings.extend(self.with_chains(judged, &origin, read_at));
             if !is_chained {
                 return findings;
             }
         }
     }
 
-    /// The threats of what was judged, each with whether it is suppressed, and of the correlations that count them, and so on.
-    fn with_chains(&mut self, judged: Judged) -> Vec<(Threat, bool)> {
-        let mut threats = Vec::new();
+    /// The threats of what was judged, and of the correlations that count them, and so on. `origin` is the event that completed
+    /// them, and `read_at` when it was read.
+    fn with_chains(&mut self, judged: Judged, origin: &Origin, read_at: Instant) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        let mut finding = |mut threat: Threat, suppressed| {
+            threat.processing_time_ms = read_at.elapsed().as_secs_f64() * 1000.0;
+            findings.push(Finding {
+                threat,
+                origin: origin.clone(),
+                suppressed,
+            });
+        };
         let mut next = vec![judged];
         while let Some(judged) = next.pop() {
-            threats.extend(judged.threats.into_iter().map(|(threat, _)| (threat, false)));
-            threats.extend(judged.suppressed.into_iter().map(|(threat, _)| (threat, true)));
+            judged
+                .threats
+                .into_iter()
+                .for_each(|(threat, _)| finding(threat, false));
+            judged
+                .suppressed
+                .into_iter()
+                .for_each(|(threat, _)| finding(threat, true));
             if !judged.chained.is_empty() {
                 let (_, judged) = self.state.judge(&judged.chained, &HashMap::new(), self.now, usize::MAX);
                 next.push(judged);
             }
         }
-        threats
+        findings
     }
 
     fn examine(&self, events: &[(Origin, String, Instant)]) -> Vec<Vec<Match>> {
