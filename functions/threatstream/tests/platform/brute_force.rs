@@ -7,14 +7,22 @@ use serde_json::Value;
 use super::harness::{Platform, all, client, command, corpus, post_lines, settled};
 
 /// What makes two findings the same, whoever's clock ran meanwhile. The id is not part of it: lines without ids get new ones with
-/// each post, and a threat of a single rule is named by its event.
+/// each post, and a threat of a single rule is named by its event. What a correlation counts of another comes back through the log,
+/// later than in a file that is scanned: which event completes such a chain, and after how many, is not part of it either.
 fn brute_force(threats: &[Value]) -> BTreeSet<[String; 5]> {
     let text = |threat: &Value, name: &str| threat[name].to_string();
+    let of_event = |threat: &Value, name: &str| {
+        let is_chain = threat["rule_ids"].as_array().is_some_and(|ids| ids.len() > 2);
+        if is_chain { String::new() } else { text(threat, name) }
+    };
     threats
         .iter()
         .filter(|threat| threat["threat_type"] == "BRUTE_FORCE")
         .map(|threat| {
-            ["rule_ids", "timestamp", "source_ip", "mitre_attack_id", "event_count"].map(|name| text(threat, name))
+            let [rules, source, technique] =
+                ["rule_ids", "source_ip", "mitre_attack_id"].map(|name| text(threat, name));
+            let [timestamp, count] = ["timestamp", "event_count"].map(|name| of_event(threat, name));
+            [rules, timestamp, source, technique, count]
         })
         .collect()
 }
