@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::header::{HeaderValue, RETRY_AFTER, USER_AGENT};
 use reqwest::{Client, RequestBuilder, Response, StatusCode, redirect};
 use serde::Deserialize;
-use threatstream_runtime::Secret;
+use threatstream_runtime::{Secret, with_causes};
 
 use crate::error::{GeminiError, Peer};
 
@@ -80,7 +80,7 @@ pub(crate) async fn client() -> Result<Client, GeminiError> {
             .retry(reqwest::retry::never())
             .no_proxy()
             .build()
-            .map_err(|error| chain(&error.without_url()))
+            .map_err(|error| with_causes(&error.without_url()))
     });
     match made.await {
         Ok(made) => made.map_err(|reason| GeminiError::Client { reason }),
@@ -109,7 +109,7 @@ fn broken(peer: Peer, limit: Duration, secret: Option<&str>, error: reqwest::Err
     }
     GeminiError::Unreachable {
         peer,
-        reason: tellable(&chain(&error.without_url()), secret),
+        reason: tellable(&with_causes(&error.without_url()), secret),
     }
 }
 
@@ -220,17 +220,6 @@ pub(crate) fn tellable(text: &str, secret: Option<&str>) -> String {
         nothing if nothing.is_empty() => "no reason was given".to_owned(),
         reason => reason.chars().take(MAX_REASON).collect(),
     }
-}
-
-/// An error with its causes, which alone say what has happened.
-fn chain(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text
 }
 
 #[cfg(test)]

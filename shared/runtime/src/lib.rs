@@ -30,6 +30,7 @@
 
 mod app;
 pub mod auth;
+mod causes;
 pub mod config;
 pub mod environment;
 pub mod extract;
@@ -47,6 +48,7 @@ pub mod telemetry;
 
 pub use app::{app, ingest_limit};
 pub use auth::{AuthMode, Principal, Role, TicketVerifier, Tickets};
+pub use causes::with_causes;
 pub use config::ServeConfig;
 pub use environment::{ConfigErrors, Environment, Overrides, ProcessEnvironment, Reader, Secret};
 pub use extract::{Json, Path, Query};

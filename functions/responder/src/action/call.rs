@@ -11,7 +11,7 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
 use reqwest::{Client, Response, StatusCode, redirect};
 use sha2::Sha256;
 use threatstream_domain::{Timestamp, hex};
-use threatstream_runtime::CancellationToken;
+use threatstream_runtime::{CancellationToken, with_causes};
 use tokio::sync::OnceCell;
 
 use crate::config::WebhookConfig;
@@ -163,14 +163,16 @@ impl WebhookClient {
         {
             Ok(response) => answered(response, tries).await,
             Err(error) if error.is_connect() => Tried::Again {
-                reason: format!("the webhook could not be reached: {}", chain(&error)),
+                reason: format!("the webhook could not be reached: {}", with_causes(&error)),
                 not_before: None,
             },
             Err(error) if error.is_builder() => Tried::Ended(Called::Refused {
-                reason: format!("nothing was sent: {}", chain(&error)),
+                reason: format!("nothing was sent: {}", with_causes(&error)),
                 tries,
             }),
-            Err(error) => Tried::Ended(Called::Unknown { reason: chain(&error) }),
+            Err(error) => Tried::Ended(Called::Unknown {
+                reason: with_causes(&error),
+            }),
         }
     }
 }
@@ -231,17 +233,6 @@ fn sign(secret: &str, seconds: &str, body: &[u8]) -> String {
     format!("sha256={}", hex(&mac.finalize().into_bytes()))
 }
 
-/// An error with its causes, which alone say what has happened.
-fn chain(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text
-}
-
 async fn make_client(try_limit: Duration) -> Result<Client, String> {
     // Reading the system's certificates takes files and time.
     tokio::task::spawn_blocking(move || {
@@ -258,7 +249,7 @@ async fn make_client(try_limit: Duration) -> Result<Client, String> {
             .pool_max_idle_per_host(0)
             .no_proxy()
             .build()
-            .map_err(|error| chain(&error.without_url()))
+            .map_err(|error| with_causes(&error.without_url()))
     })
     .await
     .map_err(|error| error.to_string())?

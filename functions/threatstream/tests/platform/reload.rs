@@ -1,6 +1,6 @@
 //! Rules that change under a running platform.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
@@ -20,6 +20,15 @@ fn replace(path: &Path, text: &str) {
     std::fs::rename(&new, path).expect("renamed");
 }
 
+/// A folder of rules with one that knows `before`: its path, and the file's.
+fn folder(data: &Path) -> (String, PathBuf) {
+    let rules = data.join("rules");
+    std::fs::create_dir(&rules).expect("a folder");
+    let path = rules.join("own.yml");
+    replace(&path, &rule("before"));
+    (rules.to_string_lossy().into_owned(), path)
+}
+
 /// The descriptions and hashes of the threats whose line was this one.
 async fn threats(client: &reqwest::Client, base: &str) -> Vec<(String, String)> {
     let page = get(client, base, "/api/threats/recent?limit=500").await;
@@ -33,11 +42,7 @@ async fn threats(client: &reqwest::Client, base: &str) -> Vec<(String, String)> 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_changed_rule_fires_and_a_broken_one_leaves_the_old() {
     let data = tempfile::tempdir().expect("a folder");
-    let rules = data.path().join("rules");
-    std::fs::create_dir(&rules).expect("a folder");
-    let path = rules.join("own.yml");
-    replace(&path, &rule("before"));
-    let folder = rules.to_string_lossy().into_owned();
+    let (folder, path) = folder(data.path());
     let platform = Platform::start(
         data.path(),
         &[("RULES_DIR", &folder), ("RULES_RELOAD_INTERVAL", "20ms")],
@@ -76,7 +81,7 @@ async fn a_changed_rule_fires_and_a_broken_one_leaves_the_old() {
 
     // The same rule again has the same hash, whatever the file is called.
     std::fs::remove_file(&path).expect("removed");
-    replace(&rules.join("renamed.yaml"), &rule("before"));
+    replace(&path.with_file_name("renamed.yaml"), &rule("before"));
     rules_are("up").await;
     let count = threats(&client, &base).await.len();
     post_lines(&client, &base, &["something before happened again".to_owned()], None).await;
@@ -92,11 +97,7 @@ async fn a_changed_rule_fires_and_a_broken_one_leaves_the_old() {
 #[tokio::test(flavor = "multi_thread")]
 async fn hangup_reads_the_rules_at_once() {
     let data = tempfile::tempdir().expect("a folder");
-    let rules = data.path().join("rules");
-    std::fs::create_dir(&rules).expect("a folder");
-    let path = rules.join("own.yml");
-    replace(&path, &rule("before"));
-    let folder = rules.to_string_lossy().into_owned();
+    let (folder, path) = folder(data.path());
     let variables = [
         ("RULES_DIR", folder.as_str()),
         ("RULES_RELOAD_INTERVAL", "0s"),

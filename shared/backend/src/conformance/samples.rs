@@ -2,10 +2,10 @@
 
 use threatstream_domain::{
     AlertGroup, AuditRef, BlockEntry, Evidence, Execution, ExecutionStatus, ExecutionStep, Frame, FrameKind,
-    MinuteStats, Original, Priority, Severity, SourceZone, StepStatus, Tally, Threat, ThreatType, Timestamp,
+    MinuteStats, Original, Priority, Severity, SourceZone, StepStatus, Tally, Threat, ThreatType, Timestamp, Triage,
 };
 
-use crate::{AlertWrite, Checkpoint, Commit, NewThreat, PartitionId, Record, StateChange};
+use crate::{AlertWrite, Checkpoint, Commit, NewThreat, PartitionId, Record, StateChange, ThreatChange};
 
 /// A moment that every sample starts from: whole milliseconds, as JSON keeps them.
 #[must_use]
@@ -74,6 +74,24 @@ pub fn new_threat(threat: Threat) -> NewThreat {
     NewThreat {
         originals: vec![original(&threat.event_id)],
         threat,
+    }
+}
+
+/// What a model makes of a threat.
+#[must_use]
+pub fn triaged() -> ThreatChange {
+    ThreatChange::Triaged {
+        severity: Severity::Critical,
+        triage: Triage {
+            verdict: "malicious".to_owned(),
+            model: "model".to_owned(),
+            prompt_version: "1".to_owned(),
+            prompt_tokens: 10,
+            output_tokens: 5,
+            cost_usd: 0.001,
+            latency_ms: 400,
+            claims: Vec::new(),
+        },
     }
 }
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use threatstream_backend::conformance::samples::{block, execution, new_threat, noon, threat};
+use threatstream_backend::conformance::samples::{block, execution, new_threat, noon, threat, triaged};
 use threatstream_backend::{Analytics, Effect, Responses, ThreatChange, Threats};
-use threatstream_domain::{Severity, Triage};
+use threatstream_domain::Severity;
 
 use crate::{committed, support};
 
@@ -77,22 +77,7 @@ async fn changes_at_once_are_all_made_and_counted() {
     .await;
     let mut changes = tokio::task::JoinSet::new();
     for at in 0..6 {
-        for change in [
-            ThreatChange::AutoBlocked(true),
-            ThreatChange::Triaged {
-                severity: Severity::Critical,
-                triage: Triage {
-                    verdict: "malicious".to_owned(),
-                    model: "model".to_owned(),
-                    prompt_version: "1".to_owned(),
-                    prompt_tokens: 10,
-                    output_tokens: 5,
-                    cost_usd: 0.001,
-                    latency_ms: 400,
-                    claims: Vec::new(),
-                },
-            },
-        ] {
+        for change in [ThreatChange::AutoBlocked(true), triaged()] {
             let store = Arc::clone(&store);
             changes.spawn(async move {
                 store

@@ -4,10 +4,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use threatstream_domain::{FrameKind, Severity, Threat, ThreatType, Triage};
+use threatstream_domain::{FrameKind, Severity, Threat, ThreatType};
 
 use super::{committed, told_after};
-use crate::conformance::samples::{frame, new_threat, noon, original, threat};
+use crate::conformance::samples::{frame, new_threat, noon, original, threat, triaged};
 use crate::{BackendError, Store, ThreatChange, ThreatQuery};
 
 fn all() -> ThreatQuery {
@@ -280,20 +280,7 @@ pub async fn a_change_is_made_and_told_once(store: Arc<dyn Store>, prefix: &str)
         commit.frames = vec![frame(1)];
     })
     .await;
-    let triaged = ThreatChange::Triaged {
-        severity: Severity::Critical,
-        triage: Triage {
-            verdict: "malicious".to_owned(),
-            model: "model".to_owned(),
-            prompt_version: "1".to_owned(),
-            prompt_tokens: 10,
-            output_tokens: 5,
-            cost_usd: 0.001,
-            latency_ms: 400,
-            claims: Vec::new(),
-        },
-    };
-    for change in [ThreatChange::AutoBlocked(true), triaged] {
+    for change in [ThreatChange::AutoBlocked(true), triaged()] {
         let before = store.head().await.unwrap();
         let changed = store
             .change_threat("THR-1", change.clone(), noon())
